@@ -1,0 +1,276 @@
+"""What a batch of genomes can do, whatever it is made of.
+
+A batch is an array with a leading axis (numpy, torch, ...), a list of objects, or a type of its own that offers
+`__len__`, `take(indices)` and `join(other)`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import array_api_compat
+import array_api_compat.numpy
+import numpy as np
+from array_api_compat import device, is_array_api_obj, is_torch_array
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "Batch",
+    "BatchType",
+    "GrowingBatch",
+    "as_batch",
+    "conform",
+    "is_floating",
+    "join",
+    "like",
+    "namespace",
+    "positions",
+    "rows",
+    "stack",
+    "take",
+    "to_numpy",
+]
+
+
+Batch = Any
+"""A batch of genomes: an array with a leading axis, a list of objects, or a `BatchType`."""
+
+
+@runtime_checkable
+class BatchType(Protocol):
+    """A batch with a representation of its own."""
+
+    def __len__(self) -> int: ...
+    def take(self, indices: NDArray[np.intp]) -> BatchType:
+        """The rows at `indices`, in that order, as a new batch."""
+    def join(self, other: BatchType) -> BatchType:
+        """A new batch of these rows and then the other's."""
+
+
+def namespace(*arrays: Any) -> Any:
+    """The array-API namespace of the arrays; asked for in every formula, so numpy's is found without a search."""
+    if all(type(array) is np.ndarray for array in arrays):
+        return array_api_compat.numpy
+    return array_api_compat.array_namespace(*arrays)
+
+
+def as_batch(genomes: Any) -> Batch:
+    """Genomes as a user has them, as a batch: a list of arrays of one shape is an array, other sequences are lists.
+
+    Raises:
+        ValueError: No batch of any kind, or arrays of different shapes.
+    """
+    if is_array_api_obj(genomes):
+        if not genomes.ndim:
+            raise ValueError("a batch of genomes needs a leading axis, got a single number.")
+        return _detached(genomes)
+    if isinstance(genomes, BatchType) and not hasattr(genomes, "columns"):  # a data frame joins by columns
+        return genomes
+    if not isinstance(genomes, Sequence) or isinstance(genomes, str | bytes):
+        raise ValueError(f"genomes must be an array, a list or another batch, got {type(genomes).__name__}.")
+    if len(genomes) and all(is_array_api_obj(genome) for genome in genomes):
+        return stack(genomes, genomes[0])
+    return list(genomes)
+
+
+def conform(genomes: Batch, n: int, template: Batch, what: str) -> Batch:
+    """Genomes that somebody else made, checked against those they are to live with.
+
+    Args:
+        genomes: A batch.
+        n: How many there must be.
+        template: A batch of the right kind.
+        what: Where the genomes come from, for the messages.
+
+    Raises:
+        ValueError: Another number or shape of genomes, another kind of batch, or floats that would be cut to integers.
+    """
+    if len(genomes) != n:
+        raise ValueError(f"{what} must be {n} genomes, one for each child, got {len(genomes)}.")
+    if not is_array_api_obj(template):
+        return genomes
+    shape = tuple(template.shape[1:])
+    given = tuple(genomes.shape[1:]) if is_array_api_obj(genomes) else type(genomes).__name__
+    if given != shape:
+        raise ValueError(f"{what} must be arrays of shape {shape} as the initial genomes, got {given}.")
+    if genomes.dtype != template.dtype:
+        _fits(genomes, template, what)
+    return _detached(genomes)
+
+
+def positions(chosen: Any, length: int) -> NDArray[np.intp]:
+    """Positions in a batch from one position, several, or a mask.
+
+    Raises:
+        IndexError: Neither, or a position that is not there.
+    """
+    if isinstance(chosen, int) and 0 <= chosen < length:
+        return np.array([chosen])
+    array = np.atleast_1d(to_numpy(chosen))
+    if array.dtype.kind == "b" and array.shape == (length,):
+        return np.flatnonzero(array)
+    if array.size and (array.ndim != 1 or array.dtype.kind not in "iu"):
+        raise IndexError(f"positions must be integers or a mask of {length}, got {array.dtype} of shape {array.shape}.")
+    array = array.astype(np.intp, copy=False)
+    if array.size and not 0 <= array.min() <= array.max() < length:
+        raise IndexError(f"positions must be from 0 to {length - 1}, got {array.tolist()}.")
+    return array
+
+
+def to_numpy(values: Any) -> NDArray[Any]:
+    """Values as a numpy array, wherever they are; half precision that numpy lacks becomes single."""
+    if is_torch_array(values):
+        values = values.detach().cpu()
+        values = values.float() if is_floating(values) and values.itemsize < 4 else values
+        return np.asarray(values.numpy())
+    return np.asarray(values)
+
+
+def take(batch: Batch, indices: ArrayLike) -> Batch:
+    """The rows at `indices` as a new batch; arrays are copied, objects in a list are not."""
+    indices = np.asarray(indices, dtype=np.intp)
+    if isinstance(batch, np.ndarray):
+        return batch[indices]
+    if is_array_api_obj(batch):
+        xp = namespace(batch)
+        return xp.take(batch, xp.asarray(indices, device=device(batch)), axis=0)
+    if isinstance(batch, list):
+        return [batch[i] for i in indices]
+    return batch.take(indices)
+
+
+def is_floating(batch: Any) -> bool:
+    """Whether an array holds real floating-point numbers."""
+    if isinstance(batch, np.ndarray):
+        return bool(batch.dtype.kind == "f")
+    return bool(namespace(batch).isdtype(batch.dtype, "real floating"))
+
+
+def join(a: Batch, b: Batch) -> Batch:
+    """The rows of a, then those of b, as a new batch."""
+    if is_array_api_obj(a):
+        return namespace(a, b).concat([a, b], axis=0)
+    return [*a, *b] if isinstance(a, list) else a.join(b)
+
+
+def rows(batch: Batch) -> Iterator[Any]:
+    """The single genomes of a batch, each a copy that its receiver may change."""
+    if is_array_api_obj(batch):
+        xp = namespace(batch)
+        return (xp.asarray(batch[i, ...], copy=True) for i in range(len(batch)))
+    if isinstance(batch, list):
+        return (copy.deepcopy(genome) for genome in batch)
+    return (batch.take(np.array([i])) for i in range(len(batch)))
+
+
+def stack(genomes: Sequence[Any], template: Batch) -> Batch:
+    """Single genomes as a batch of the same kind as the template.
+
+    Raises:
+        ValueError: The genomes of an array batch differ in shape.
+    """
+    if is_array_api_obj(template):
+        xp = namespace(template)
+        for genome in genomes:
+            _fits(genome, template, "an operator")
+        arrays = [like(genome, template) for genome in genomes]
+        shapes = sorted({tuple(array.shape) for array in arrays})
+        if len(shapes) > 1:
+            raise ValueError(
+                f"genomes in an array batch must have one shape, got {shapes}: "
+                "use ObjectGenome or a list for genomes of different lengths."
+            )
+        return xp.stack(arrays)
+    if isinstance(template, list):
+        return list(genomes)
+    batch = genomes[0]
+    for genome in genomes[1:]:
+        batch = batch.join(genome)
+    return batch
+
+
+def like(values: Any, template: Any, dtype: Any = None) -> Any:
+    """`values` as an array of the template's library and device (and dtype, unless another is asked for)."""
+    if isinstance(template, np.ndarray):
+        return np.asarray(values, dtype=template.dtype if dtype is None else dtype)
+    xp = namespace(template)
+    return xp.asarray(values, dtype=template.dtype if dtype is None else dtype, device=device(template))
+
+
+class GrowingBatch:
+    """A batch that rows join and leave without the others being copied.
+
+    Arrays live in one buffer with room to grow, and the last rows move into the places of those that leave. `batch` is
+    a view of the buffer, valid until the next change.
+    """
+
+    __slots__ = ("_array", "_buffer", "_length")
+
+    def __init__(self, batch: Batch, room: int) -> None:
+        self._array = bool(is_array_api_obj(batch))
+        self._length = len(batch)
+        self._buffer: Any = _with_room(batch, max(room, len(batch))) if self._array else batch
+        if isinstance(batch, list):
+            self._buffer = list(batch)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def batch(self) -> Batch:
+        """All rows; a numpy array comes as a read-only view."""
+        if not self._array:
+            return list(self._buffer) if isinstance(self._buffer, list) else self._buffer
+        view = self._buffer[: self._length, ...]
+        if isinstance(view, np.ndarray):
+            view.flags.writeable = False
+        return view
+
+    def add(self, batch: Batch) -> None:
+        """Append rows."""
+        length = self._length + len(batch)
+        if not self._array:
+            self._buffer = join(self._buffer, batch)
+        else:
+            if length > len(self._buffer):
+                self._buffer = _with_room(self._buffer, max(length, 2 * len(self._buffer)))
+            self._buffer[self._length : length, ...] = batch
+        self._length = length
+
+    def shorten(self, length: int, places: list[int], movers: list[int]) -> None:
+        """Cut off all rows from `length` on, after the rows `movers` have moved to `places` before it."""
+        self._length = length
+        if isinstance(self._buffer, np.ndarray):
+            if places:
+                self._buffer[places] = self._buffer[movers]
+        elif self._array or isinstance(self._buffer, list):
+            for place, mover in zip(places, movers, strict=True):
+                self._buffer[place] = self._buffer[mover]
+            if not self._array:
+                del self._buffer[length:]
+        else:
+            order = np.arange(length)
+            order[places] = movers
+            self._buffer = self._buffer.take(order)
+
+
+def _fits(genome: Any, template: Any, what: str) -> None:
+    array = genome if is_array_api_obj(genome) else np.asarray(genome)
+    if is_floating(array) and not is_floating(template):
+        raise ValueError(
+            f"{what} must not make {array.dtype} of {template.dtype} genomes, they would be cut: begin with floats."
+        )
+
+
+def _detached(array: Any) -> Any:
+    """Without the history that torch would keep of how it was computed."""
+    return array.detach() if is_torch_array(array) else array
+
+
+def _with_room(batch: Batch, room: int) -> Batch:
+    xp = namespace(batch)
+    buffer = xp.empty((room, *batch.shape[1:]), dtype=batch.dtype, device=device(batch))
+    buffer[: len(batch), ...] = batch
+    return buffer

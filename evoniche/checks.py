@@ -1,0 +1,253 @@
+"""Messages for wrong input: the argument, the rule, the value and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_array_api_obj
+from numpy.typing import NDArray
+
+from evoniche.batches import is_floating, to_numpy
+
+__all__ = [
+    "at_least",
+    "at_most",
+    "check_capacity",
+    "check_range",
+    "check_roles",
+    "float_genomes",
+    "genome_arrays",
+    "genome_rows",
+    "greater_than",
+    "is_whole",
+    "one_of",
+    "probability",
+    "read_scores",
+    "whole",
+    "whole_number",
+    "whole_numbers",
+]
+
+Validator = Callable[[Any, Any, Any], None]
+
+_ROOM = 1e6  # as many members with such scores can be added up
+
+
+def _rule(text: str, holds: Callable[[Any], bool]) -> Validator:
+    def validate(instance: Any, attribute: Any, value: Any) -> None:
+        try:
+            good = bool(holds(value))
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise ValueError(f"{type(instance).__name__}({attribute.name}=...) must be {text}, got {value!r}.")
+
+    return validate
+
+
+def greater_than(bound: float) -> Validator:
+    """An attrs validator: a finite number > bound."""
+    return _rule(f"a number > {bound}", lambda value: value > bound and np.isfinite(value))
+
+
+def at_least(bound: float) -> Validator:
+    """An attrs validator: a finite number >= bound."""
+    return _rule(f"a number >= {bound}", lambda value: value >= bound and np.isfinite(value))
+
+
+def whole(least: int) -> Validator:
+    """An attrs validator: a whole number >= least."""
+    return _rule(f"a whole number >= {least}", lambda value: is_whole(value) and value >= least)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether this is an integer, True and False not being such."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def at_most(bound: float) -> Validator:
+    """An attrs validator: a number <= bound."""
+    return _rule(f"a number <= {bound}", lambda value: value <= bound)
+
+
+def probability() -> Validator:
+    """An attrs validator: a number from 0 to 1."""
+    return _rule("from 0 to 1", lambda value: 0 <= value <= 1)
+
+
+def one_of(*choices: str) -> Validator:
+    """An attrs validator: one of a few words."""
+    return _rule("one of " + ", ".join(map(repr, choices)), lambda value: value in choices)
+
+
+def check_capacity(instance: Any, attribute: Any, value: Any) -> None:
+    """An attrs validator: "one", "max", or one number >= 0 for each case."""
+    name = f"{type(instance).__name__}({attribute.name}=...)"
+    if isinstance(value, str):
+        if value not in ("one", "max"):
+            raise ValueError(f"{name} must be 'one', 'max' or an array of one number per case, got {value!r}.")
+        return
+    capacity = np.asarray(value)
+    if capacity.ndim != 1 or capacity.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must be an array of one number per case, got shape {capacity.shape} of "
+                         f"{capacity.dtype}.")
+    wrong = ~(np.isfinite(capacity) & (capacity >= 0))
+    if wrong.any():
+        case = int(np.argmax(wrong))
+        raise ValueError(f"{name} must be finite and >= 0, got {capacity[case]} for case {case}.")
+
+
+def whole_numbers(value: Any) -> NDArray[np.int64]:
+    """An attrs converter: one integer or an array of them.
+
+    Raises:
+        ValueError: Not integers.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.ndim > 1:
+        raise ValueError(f"low and high must be integers, one or one for each gene, got {value!r}.")
+    return array.astype(np.int64)
+
+
+def check_range(instance: Any, low: NDArray[np.int64], high: NDArray[np.int64], length: int | None = None) -> None:
+    """Check the bounds of integers: low < high everywhere, and one or one for each gene.
+
+    Raises:
+        ValueError: They are not.
+    """
+    name = type(instance).__name__
+    sizes = {int(bound.size) for bound in (low, high) if bound.ndim} | ({length} if length is not None else set())
+    if len(sizes) > 1:
+        raise ValueError(f"{name}(low=..., high=...) must be one number or one for each gene, got {low} and {high}.")
+    if not np.all(high > low):
+        raise ValueError(f"{name}(high=...) must be > low everywhere, got low={low} and high={high}.")
+
+
+def genome_arrays(operator: Any, *batches: Any) -> None:
+    """Check that batches are arrays of equal shape.
+
+    Raises:
+        ValueError: One is not an array, or the shapes differ.
+    """
+    for batch in batches:
+        if not (isinstance(batch, np.ndarray) or is_array_api_obj(batch)):
+            raise ValueError(
+                f"{type(operator).__name__} works on arrays of genomes (a row each), got {type(batch).__name__}: "
+                "make it numpy.array(...), or for other objects give a function on single genomes instead."
+            )
+        if batch.shape != batches[0].shape:
+            raise ValueError(
+                f"{type(operator).__name__} needs parents of the same shape, "
+                f"got {tuple(batches[0].shape)} and {tuple(batch.shape)}."
+            )
+
+
+def genome_rows(operator: Any, *batches: Any) -> None:
+    """Check that batches are arrays of equal shape (n, length).
+
+    Raises:
+        ValueError: One is not.
+    """
+    genome_arrays(operator, *batches)
+    if batches[0].ndim != 2:
+        shape = tuple(batches[0].shape)
+        raise ValueError(f"{type(operator).__name__} needs genomes in rows, shape (n, length), got shape {shape}.")
+
+
+def float_genomes(operator: Any, *batches: Any) -> None:
+    """Check that batches are arrays of equal shape and of floating-point numbers.
+
+    Raises:
+        ValueError: One is not an array, the shapes differ, or the numbers are not floating-point.
+    """
+    genome_arrays(operator, *batches)
+    for batch in batches:
+        if not is_floating(batch):
+            raise ValueError(f"{type(operator).__name__} needs floating-point genomes, got {batch.dtype}: choose "
+                             "an operator for that representation, or pass a function of your own.")
+
+
+def read_scores(scores: Any, ids: Sequence[int], like: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
+    """Scores as they come from a user, checked.
+
+    Args:
+        scores: Anything that numpy (or torch) can make an array of.
+        ids: The children that were scored, for the messages.
+        like: Scores so far, which the number of cases and the precision must follow; None before the first.
+
+    Returns:
+        Float array (children, cases). The first scores decide its precision: that of float64 and float32 is kept,
+        booleans become float32, the rest float64.
+
+    Raises:
+        ValueError: Wrong shape, wrong dtype, or a value that is NaN, infinite or negative.
+    """
+    try:
+        array = to_numpy(scores)
+    except ValueError as error:  # ragged rows
+        raise ValueError(f"scores must be a rectangular array (children, cases): {error}") from error
+    if array.ndim != 2 or len(array) != len(ids):
+        single = " (one case alone is scores[:, None])" if array.ndim == 1 else ""
+        raise ValueError(
+            f"scores of {_children(ids)} must have shape ({len(ids)}, cases), got {array.shape}: one row for each "
+            f"child, one column for each case{single}."
+        )
+    cases = array.shape[1]
+    if cases == 0:
+        raise ValueError(f"scores of {_children(ids)} must have at least one case, got shape {array.shape}.")
+    if like is not None and cases != like.shape[1]:
+        raise ValueError(f"scores of {_children(ids)} must have {like.shape[1]} cases as before, got {cases}.")
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"scores of {_children(ids)} must be numbers or booleans, got dtype {array.dtype}.")
+    dtype = _precision(array.dtype) if like is None else like.dtype
+    if array.dtype.kind == "b":
+        return array.astype(dtype)
+    with np.errstate(over="ignore"):
+        array = array.astype(dtype, copy=False)
+    wrong = ~(np.isfinite(array) & (array >= 0))
+    if wrong.any():
+        row, case = map(int, np.argwhere(wrong)[0])
+        raise ValueError(f"scores must be finite and >= 0, got {array[row, case]} for child {ids[row]}, case {case}: "
+                         "the population is unchanged and the child can be told again.")
+    with np.errstate(over="ignore"):
+        huge = ~np.isfinite(array.sum(axis=1, dtype=np.float64) * _ROOM)
+    if huge.any():
+        raise ValueError(f"scores of child {ids[int(huge.argmax())]} are too large to be added up: scale them down.")
+    return array
+
+
+def _children(ids: Sequence[int]) -> str:
+    return f"children {list(ids)}" if len(ids) < 9 else f"{len(ids)} children"
+
+
+def _precision(dtype: np.dtype[Any]) -> type[np.floating]:
+    """In which scores are kept."""
+    return np.float32 if dtype.kind == "b" or dtype == np.float32 else np.float64
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """An argument that must be a whole number.
+
+    Raises:
+        ValueError: It is none, or less than the least.
+    """
+    if not is_whole(value) or value < least:
+        raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}.")
+    return int(value)
+
+
+def check_roles(**parts: Any) -> None:
+    """Check the parts of an algorithm.
+
+    Args:
+        **parts: name -> (part, role, what else it may be).
+
+    Raises:
+        TypeError: A part that does not play its role.
+    """
+    for name, (part, role, *others) in parts.items():
+        if not isinstance(part, role) and part not in others:
+            raise TypeError(f"{name} must be a {role.__name__} (see evoniche.roles), got {part!r}.")
+

@@ -1,0 +1,32 @@
+"""The formulas of M2N2 as pure functions, for numpy arrays, torch tensors and the rest of the array API."""
+
+from evoniche.functional.niches import (
+    EPS,
+    Capacity,
+    attraction,
+    case_capacity,
+    case_load,
+    case_weights,
+    coverage,
+    entropy,
+    relative_scores,
+    shared_fitness,
+)
+from evoniche.functional.slerp import Angle, slerp, slerp_weights, split_slerp
+
+__all__ = [
+    "EPS",
+    "Angle",
+    "Capacity",
+    "attraction",
+    "case_capacity",
+    "case_load",
+    "case_weights",
+    "coverage",
+    "entropy",
+    "relative_scores",
+    "shared_fitness",
+    "slerp",
+    "slerp_weights",
+    "split_slerp",
+]

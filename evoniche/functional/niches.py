@@ -1,0 +1,262 @@
+"""Competition and attraction: what S, the scores of shape (members, cases), makes of members and cases.
+
+Equation numbers are those of Abrantes, Lange and Tang 2025 (M2N2, GECCO 2025, arXiv 2508.16204).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from array_api_compat import device
+from numpy.typing import ArrayLike
+
+from evoniche.batches import is_floating, like, namespace, take, to_numpy
+
+__all__ = [
+    "EPS",
+    "Capacity",
+    "attraction",
+    "case_capacity",
+    "case_load",
+    "case_weights",
+    "coverage",
+    "entropy",
+    "relative_scores",
+    "shared_fitness",
+]
+
+
+Array = Any
+Capacity = Literal["one", "max"] | ArrayLike
+
+EPS = 1e-8
+"""Keeps the division by a load of zero defined (epsilon in eq. 3 to 5)."""
+
+_BLOCK = 1 << 20  # numbers in a temporary array of `attraction`; a few megabytes stay in the cache
+
+
+def case_load(scores: Array) -> Array:
+    """z_j = sum_k S_kj: how much of each case the population takes (Abrantes 2025, eq. 3).
+
+    Args:
+        scores: S, shape (members, cases).
+
+    Returns:
+        Shape (cases,).
+    """
+    scores = _floats(scores)
+    return namespace(scores).sum(scores, axis=0)
+
+
+def relative_scores(scores: Array) -> Array:
+    """S_ij - min_k S_kj: what a member scores above the worst (Abrantes 2025, section 4.3).
+
+    Args:
+        scores: S, shape (members, cases).
+
+    Returns:
+        Shape (members, cases).
+    """
+    scores = _floats(scores)
+    return scores - namespace(scores).min(scores, axis=0, keepdims=True)
+
+
+def case_capacity(scores: Array, capacity: Capacity = "one") -> Array:
+    """c_j: how much fitness each case can give away (Abrantes 2025, section 3.2).
+
+    Args:
+        scores: S, shape (members, cases).
+        capacity: "one" (binary scores), "max" (c_j = max_i S_ij, graded scores) or one number for each case.
+
+    Returns:
+        Shape (cases,).
+
+    Raises:
+        ValueError: An array of capacities that is not one number >= 0 for each case, or an unknown word.
+    """
+    scores = _floats(scores)
+    xp = namespace(scores)
+    cases = scores.shape[1]
+    if isinstance(capacity, str):
+        if capacity == "one":
+            return xp.ones(cases, dtype=scores.dtype, device=device(scores))
+        if capacity == "max":
+            return xp.max(scores, axis=0)
+        raise ValueError(f"capacity must be 'one', 'max' or one number for each case, got {capacity!r}.")
+    given = like(capacity, scores)
+    if given.shape != (cases,):
+        shape = tuple(given.shape)
+        raise ValueError(f"capacity must have one number for each of the {cases} cases, got shape {shape}.")
+    if not bool(xp.all(given >= 0)):
+        raise ValueError(f"capacity must be >= 0 for every case, got {float(xp.min(given))}.")
+    return given
+
+
+def case_weights(load: Array, capacity: Array, *, alpha: float = 1.0, eps: float = EPS) -> Array:
+    """w_j = c_j / (z_j**alpha + eps): what one unit of score on a case is worth (Abrantes 2025, eq. 5).
+
+    Args:
+        load: z, shape (cases,).
+        capacity: c, shape (cases,).
+        alpha: Intensity of the competition: 0 none, 1 a fixed amount for each case, above 1 a fight that wastes some.
+        eps: Keeps the division defined.
+
+    Returns:
+        Shape (cases,). Where nobody scores and eps is 0, or too small for the precision, 0.
+
+    >>> import numpy as np
+    >>> case_weights(np.array([1.0, 2.0, 4.0]), np.ones(3), eps=0.0)
+    array([1.  , 0.5 , 0.25])
+    """
+    xp = namespace(load)
+    price = (load if alpha == 1 else load**alpha) + eps
+    if eps >= xp.finfo(load.dtype).smallest_normal:
+        return capacity / price
+    taken = price > 0
+    return xp.where(taken, capacity / xp.where(taken, price, xp.ones_like(price)), xp.zeros_like(capacity))
+
+
+def shared_fitness(
+    scores: Array,
+    *,
+    alpha: float = 1.0,
+    capacity: Capacity = "one",
+    relative: bool = False,
+    eps: float = EPS,
+    load: Array | None = None,
+) -> Array:
+    """f_i = sum_j S_ij c_j / (z_j**alpha + eps): fitness under competition (Abrantes 2025, eq. 3 and 5).
+
+    Args:
+        scores: S, shape (members, cases).
+        alpha: Intensity of the competition, >= 0.
+        capacity: c, see `case_capacity`.
+        relative: Share what a member scores above the worst on each case (section 4.3).
+        eps: Keeps the division defined.
+        load: z where the caller keeps it up to date; computed when missing.
+
+    Returns:
+        Shape (members,).
+
+    Raises:
+        ValueError: alpha < 0, or a wrong capacity.
+
+    >>> import numpy as np
+    >>> shared_fitness(np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]), eps=0.5)
+    array([1.06666667, 0.4       ])
+    """
+    if not alpha >= 0:
+        raise ValueError(f"alpha must be >= 0, got {alpha!r}.")
+    scores = _floats(scores)
+    load, floor, c = _resources(scores, load, capacity, relative)
+    w = like(case_weights(load, c, alpha=alpha, eps=eps), scores)  # (cases,)
+    # S @ w, row by row: a matrix product sums rows differently, and equals would not be equally fit.
+    return namespace(scores).vecdot(scores if floor is None else scores - floor, w[None, :])  # (members,)
+
+
+def attraction(
+    scores: Array,
+    first: ArrayLike,
+    *,
+    capacity: Capacity = "one",
+    relative: bool = False,
+    eps: float = EPS,
+    load: Array | None = None,
+    binary: bool | None = None,
+) -> Array:
+    """g(A, B) = sum_j c_j / (z_j + eps) max(S_Bj - S_Aj, 0): how well B complements A (Abrantes 2025, eq. 4).
+
+    Args:
+        scores: S, shape (members, cases).
+        first: Indices of the first parents A, shape (n,).
+        capacity: c, see `case_capacity`.
+        relative: Price the cases by what members score above the worst; the differences are the same.
+        eps: Keeps the division defined.
+        load: z where the caller keeps it up to date; computed when missing.
+        binary: Whether every score is 0 or 1, which makes this one matrix product; found out when None.
+
+    Returns:
+        Shape (n, members): a row of weights for each first parent.
+
+    >>> import numpy as np
+    >>> attraction(np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]), [0], eps=0.0)
+    array([[0., 1.]])
+    """
+    scores = _floats(scores)
+    xp = namespace(scores)
+    load, _, c = _resources(scores, load, capacity, relative)
+    w = like(case_weights(load, c, eps=eps), scores)  # (cases,)
+    if binary is None:
+        binary = bool(xp.all((scores == 0) | (scores == 1)))
+    parents = take(scores, to_numpy(first))  # (n, cases)
+    n, (members, cases) = parents.shape[0], scores.shape
+    if binary:
+        worth = w * (1 - parents)  # max(S_B - S_A, 0) = S_B (1 - S_A)
+        # For one parent a matrix-vector product is faster than the same as two matrices.
+        return (scores @ worth[0, :])[None, :] if n == 1 else worth @ scores.T
+    weights = xp.zeros((n, members), dtype=scores.dtype, device=device(scores))
+    block = max(1, _BLOCK // (members * n))
+    for start in range(0, cases, block):
+        j = slice(start, min(start + block, cases))
+        gain = _positive(scores[None, :, j] - parents[:, None, j])  # (n, members, block)
+        weights = weights + gain @ w[j]
+    return weights
+
+
+def coverage(scores: Array, *, threshold: float = 0.5) -> float:
+    """The share of cases that some member solves (Abrantes 2025, fig. 3 left).
+
+    Args:
+        scores: S, shape (members, cases).
+        threshold: A case is solved from this score on.
+
+    Returns:
+        0 to 1.
+    """
+    xp = namespace(scores)
+    return float(xp.mean(xp.astype(xp.max(scores, axis=0) >= threshold, xp.float64)))
+
+
+def entropy(scores: Array, *, threshold: float = 0.5) -> float:
+    """The mean over cases of H2(p_j), p_j being the share of members that solve it (Abrantes 2025, fig. 3 right).
+
+    Args:
+        scores: S, shape (members, cases).
+        threshold: A case is solved from this score on.
+
+    Returns:
+        Bits, 0 (all members alike) to 1 (every case solved by half of the members).
+    """
+    xp = namespace(scores)
+    solved = xp.count_nonzero(scores >= threshold, axis=0)
+    p = xp.astype(solved, xp.float64) / scores.shape[0]  # (cases,)
+    mixed = (p > 0) & (p < 1)
+    p = xp.where(mixed, p, xp.asarray(0.5, dtype=p.dtype, device=device(p)))
+    bits = -(p * xp.log2(p) + (1 - p) * xp.log2(1 - p))
+    return float(xp.mean(xp.where(mixed, bits, xp.zeros_like(bits))))
+
+
+def _floats(scores: Array) -> Array:
+    """Scores as floating-point numbers; solved or not is 1 or 0."""
+    return scores if is_floating(scores) else namespace(scores).astype(scores, namespace(scores).float64)
+
+
+def _positive(x: Array) -> Array:
+    """max(x, 0)."""
+    xp = namespace(x)
+    return xp.maximum(x, xp.zeros((), dtype=x.dtype, device=device(x)))
+
+
+def _resources(
+    scores: Array, load: Array | None, capacity: Capacity, relative: bool
+) -> tuple[Array, Array | None, Array]:
+    """Load, floor (the worst score of each case; None unless relative) and capacity, each of shape (cases,)."""
+    c = case_capacity(scores, capacity)
+    load = case_load(scores) if load is None else load
+    if not relative:
+        return load, None, c
+    xp = namespace(scores)
+    floor = xp.min(scores, axis=0)
+    if isinstance(capacity, str) and capacity == "max":
+        c = c - floor
+    return case_load(scores - floor), floor, c

@@ -1,0 +1,95 @@
+"""Generators that follow from a seed and a number, and weighted draws."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.random import SFC64, Generator, SeedSequence
+from numpy.typing import NDArray
+
+__all__ = ["fresh_seed", "generator", "normal32", "weighted_indices"]
+
+
+def fresh_seed() -> int:
+    """A seed from the operating system's entropy, for a run that was given none."""
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def generator(seed: int, *key: int) -> Generator:
+    """The generator that belongs to `key` under `seed`: independent of every other key's.
+
+    Nothing else of a generator has to be kept to continue a run.
+
+    >>> int(generator(0, 3).integers(100)) == int(generator(0, 3).integers(100))
+    True
+    """
+    return Generator(SFC64(SeedSequence(seed, spawn_key=key)))
+
+
+def normal32(shape: tuple[int, ...], *, rng: Generator) -> NDArray[np.float32]:
+    """Standard normal numbers in single precision (Box and Muller 1958).
+
+    The logarithms and the circle take whole arrays at a time, which is nearly twice as fast as the generator's own
+    rejection number by number; where every child of a small network gets noise, that draw is the largest cost.
+
+    Args:
+        shape: Of the result.
+        rng: Where the randomness comes from.
+
+    Returns:
+        Float32 array of this shape, within 5.8 standard deviations.
+    """
+    size = math.prod(shape)
+    half = (size + 1) // 2
+    bits = rng.integers(0, 2**64 - 1, size=half, dtype=np.uint64, endpoint=True).view(np.uint32)
+    bits >>= 8  # 24 bits fill a single-precision number from 0 to 1, 1 excluded
+    uniform = bits.astype(np.float32)
+    uniform *= 2**-24
+    radius, angle = uniform.reshape(2, half)
+    np.log1p(np.negative(radius, out=radius), out=radius)
+    radius *= -2
+    np.sqrt(radius, out=radius)
+    angle *= np.float32(2 * math.pi)
+    normal = np.empty((2, len(angle)), dtype=np.float32)
+    np.cos(angle, out=normal[0])
+    np.sin(angle, out=normal[1])
+    normal *= radius
+    return normal.reshape(-1)[:size].reshape(shape)
+
+
+def weighted_indices(weights: NDArray[np.floating], n: int, *, rng: Generator) -> NDArray[np.intp]:
+    """Draw indices with probability proportional to weights, with replacement.
+
+    Args:
+        weights: Shape (members,), none negative, or (n, members): a row for each draw. A row without any weight
+            is drawn from uniformly.
+        n: How many indices.
+        rng: Where the randomness comes from.
+
+    Returns:
+        Indices of shape (n,).
+
+    >>> weighted_indices(np.array([0.0, 1.0, 0.0]), 4, rng=generator(0))
+    array([1, 1, 1, 1])
+    """
+    if weights.ndim == 2 and len(weights) == 1:
+        weights = weights[0]
+    cumulated = np.cumsum(np.asarray(weights, dtype=np.float64), axis=-1)  # (members,) or (n, members)
+    total = cumulated[..., -1]
+    spin = rng.random(n)
+    if cumulated.ndim == 1:
+        if total <= 0:
+            return (spin * len(cumulated)).astype(np.intp)
+        # The bound keeps a spin that rounds up to the total on the last member that has any weight.
+        return np.minimum(
+            np.searchsorted(cumulated, spin * total, side="right"), np.searchsorted(cumulated, total)
+        ).astype(np.intp)
+    empty = total <= 0
+    if empty.any():
+        cumulated[empty] = np.arange(1, cumulated.shape[1] + 1)
+        total = cumulated[:, -1]
+    chosen = (cumulated <= (spin * total)[:, None]).sum(axis=1)
+    last = (cumulated < total[:, None]).sum(axis=1)
+    drawn: NDArray[np.intp] = np.minimum(chosen, last)
+    return drawn
