@@ -1,0 +1,286 @@
+"""The members now alive, and the children on their way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import attrs
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
+
+from evoniche import batches
+from evoniche.batches import Batch, GrowingBatch, take
+from evoniche.checks import read_scores
+from evoniche.randomness import generator
+
+if TYPE_CHECKING:
+    from evoniche.roles import Sharing
+
+__all__ = ["NOBODY", "Individual", "Offspring", "Population"]
+
+NOBODY = -1
+"""The id that stands in `parents` where there is no parent."""
+
+_NEVER = (-1, True, None, None, None)
+
+_AFTERWARDS = 1
+"""Second part of the key of what is drawn when children are told; the key of their making has one part."""
+
+
+@final
+@attrs.frozen(eq=False)
+class Individual:
+    """One solution."""
+
+    genome: Any
+    """Its genome: a row of the batch."""
+    scores: NDArray[np.floating] = attrs.field(repr=False)
+    """Shape (cases,)."""
+    score: float
+    """The mean score over the cases."""
+    id: int
+    """The number under which it was asked for."""
+    parents: tuple[int, int]
+    """Ids of first parent and mate; -1 stands for none."""
+
+
+@final
+@attrs.frozen(eq=False)
+class Offspring:
+    """Children that were asked for: a batch of genomes and where they come from.
+
+    Every random number behind them was drawn from `randomness.generator(seed, ask)`, so these two integers are the
+    whole record of what the operators drew.
+    """
+
+    genomes: Batch = attrs.field(repr=False)
+    """A batch of n genomes."""
+    ids: NDArray[np.int64]
+    """Shape (n,): unique in a run, in the order of asking."""
+    parents: NDArray[np.int64] = attrs.field(repr=False)
+    """Shape (n, 2): ids of first parent and mate; -1 stands for none."""
+    ask: int
+    """The number of the ask that made them, from 0."""
+    seed: int = attrs.field(repr=False)
+    """The seed of the evolution that made them."""
+    scores: NDArray[np.floating] | None = attrs.field(default=None, repr=False)
+    """Shape (n, cases), once told."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def generator(self) -> Generator:
+        """Fresh randomness that belongs to these children, for a replacement that draws."""
+        return generator(self.seed, self.ask, _AFTERWARDS)
+
+    def take(self, positions: ArrayLike) -> Offspring:
+        """The children at some positions (or where a mask is True), to be told apart from the others."""
+        chosen = batches.positions(positions, len(self))
+        return attrs.evolve(
+            self,
+            genomes=take(self.genomes, chosen),
+            ids=self.ids[chosen],
+            parents=self.parents[chosen],
+            scores=None if self.scores is None else self.scores[chosen],
+        )
+
+
+@final
+class Population:
+    """The members now alive with their scores: the paper's archive.
+
+    Load, fitness and the rest follow every change. The position of a member may change when another leaves; its id
+    does not. Arrays handed out are views, valid until the next change.
+    """
+
+    def __init__(self, limit: int, sharing: Sharing | None = None) -> None:
+        """An empty population.
+
+        Args:
+            limit: How many members a `Replacement` leaves alive.
+            sharing: What makes `fitness` of scores; the plain sum over the cases when None.
+        """
+        self.limit = limit
+        self.sharing = sharing
+        self.binary = True
+        self._columns: tuple[GrowingBatch, ...] = ()  # scores, genomes, lineage
+        self._before: tuple[int, bool, Any, Any, Any] = _NEVER  # what was before the last addition
+        self._load = np.zeros(0)
+        self._changes = 0
+        self._means: NDArray[np.float64] | None = None
+        self._fitness: NDArray[np.floating] | None = None
+
+    @classmethod
+    def of(cls, scores: ArrayLike, genomes: Batch | None = None, sharing: Sharing | None = None) -> Population:
+        """A population made of scores alone, for using an operator outside of an evolution.
+
+        Args:
+            scores: Shape (members, cases), finite and never negative.
+            genomes: As many genomes; the positions 0, 1, ... when None.
+            sharing: What makes fitness of scores.
+
+        Raises:
+            ValueError: Scores that no `tell` would take, or another number of genomes.
+        """
+        n = len(np.asarray(scores))
+        checked = read_scores(scores, range(n))
+        if genomes is not None and len(genomes) != n:
+            raise ValueError(f"genomes must be as many as rows of scores, {n}, got {len(genomes)}.")
+        population = cls(n, sharing)
+        population.add(
+            Offspring(
+                genomes=np.arange(n) if genomes is None else genomes,
+                ids=np.arange(n),
+                parents=np.full((n, 2), NOBODY),
+                ask=0,
+                seed=0,
+                scores=checked,
+            )
+        )
+        return population
+
+    def __len__(self) -> int:
+        return len(self._columns[0]) if self._columns else 0
+
+    def __repr__(self) -> str:
+        return f"Population({len(self)} of {self.limit} members, {len(self._load)} cases)"
+
+    @property
+    def scores(self) -> NDArray[np.floating]:
+        """S, shape (members, cases)."""
+        scores: NDArray[np.floating] = self._column(0, np.zeros((0, 0)))
+        return scores
+
+    @property
+    def genomes(self) -> Batch:
+        """A batch of the members' genomes."""
+        return self._column(1, [])
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Shape (members,). A smaller id is an older member."""
+        return self._lineage[:, 0]
+
+    @property
+    def parents(self) -> NDArray[np.int64]:
+        """Shape (members, 2): ids of first parent and mate, -1 for none."""
+        return self._lineage[:, 1:]
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """Each member's mean score over the cases, shape (members,): what a reader calls its score."""
+        if self._means is None:
+            self._means = self.scores.sum(axis=1, dtype=np.float64) / max(1, len(self._load))
+            self._means.flags.writeable = False
+        return self._means
+
+    @property
+    def load(self) -> NDArray[np.float64]:
+        """z, the sum of all members' scores on each case, shape (cases,)."""
+        view = self._load.view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def fitness(self) -> NDArray[np.floating]:
+        """The members' fitness under the population's sharing, shape (members,)."""
+        if self._fitness is None:
+            if self.sharing is None:
+                self._fitness = self.means * len(self._load)
+            else:
+                self._fitness = self.sharing.fitness(self)
+            self._fitness.flags.writeable = False
+        return self._fitness
+
+    @property
+    def best(self) -> int:
+        """The position of the member with the highest mean score; the older one on a tie.
+
+        Raises:
+            ValueError: The population is empty.
+        """
+        if not len(self):
+            raise ValueError("an empty population has no best member: tell some scores first.")
+        means = self.means
+        tied = np.flatnonzero(means == means.max())
+        return int(tied[np.argmin(self.ids[tied])])
+
+    def member(self, position: int) -> Individual:
+        """One member, with copies of its genome and scores."""
+        return Individual(
+            genome=next(batches.rows(take(self.genomes, [position]))),
+            scores=self.scores[position].copy(),
+            score=float(self.means[position]),
+            id=int(self.ids[position]),
+            parents=tuple(map(int, self.parents[position])),  # type: ignore[arg-type]
+        )
+
+    def add(self, offspring: Offspring) -> None:
+        """Let scored children in; nobody leaves."""
+        scores = offspring.scores
+        assert scores is not None, "offspring join with their scores"
+        lineage = np.concatenate([offspring.ids[:, None], offspring.parents], axis=1)  # (n, 3)
+        columns = (scores, offspring.genomes, lineage)
+        if self._columns:
+            self._before = (len(self), self.binary, self._load, self._means, self._fitness)
+            for batch, column in zip(self._columns, columns, strict=True):
+                batch.add(column)
+        else:
+            # One place more than the limit: a child joins before somebody leaves.
+            self._columns = tuple(GrowingBatch(column, self.limit + 1) for column in columns)
+            self._load = np.zeros(scores.shape[1])
+        self.binary = self.binary and bool(((scores == 0) | (scores == 1)).all())
+        self._load = self._load + (scores[0] if len(scores) == 1 else scores.sum(axis=0, dtype=np.float64))
+        self._means = self._fitness = None
+
+    def remove(self, positions: ArrayLike) -> None:
+        """Let members go: one position, several, or a mask.
+
+        Raises:
+            IndexError: A position that nobody has.
+        """
+        leaving = sorted(set(batches.positions(positions, len(self)).tolist()))
+        if not leaving:
+            return
+        left = len(self) - len(leaving)
+        newcomers = leaving[0] == left == self._before[0]
+        # The sum of those who leave, from which the load follows; a new sum once in a while costs little, and keeps
+        # rounding errors from piling up.
+        self._changes += 0 if newcomers else len(leaving)
+        afresh = self._changes >= left
+        taken = None if newcomers or afresh else self.scores[leaving].sum(axis=0, dtype=np.float64)
+        gone = set(leaving)
+        places = [position for position in leaving if position < left]
+        movers = [position for position in range(left, len(self)) if position not in gone]
+        for batch in self._columns:
+            batch.shorten(left, places, movers)
+        if newcomers:
+            # Who leaves at once leaves no trace, and nothing has to be computed again.
+            _, self.binary, self._load, self._means, self._fitness = self._before
+            return
+        self._load = self._load_without(taken)
+        self._means = self._fitness = None
+        self._before = _NEVER
+
+    def _load_without(self, taken: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """The load after somebody has left with so much; a new sum when it is None."""
+        load: NDArray[np.float64]
+        if taken is None:
+            self._changes = 0
+            load = self.scores.sum(axis=0, dtype=np.float64)
+        else:
+            load = self._load - taken
+            if not self.binary:  # where nearly all has left, what remains is rounding errors
+                lost = np.flatnonzero(load < 1e-6 * self._load)
+                load[lost] = self.scores[:, lost].sum(axis=0, dtype=np.float64)
+        return load
+
+    @property
+    def _lineage(self) -> NDArray[np.int64]:
+        """Ids and parents, shape (members, 3)."""
+        lineage: NDArray[np.int64] = self._column(2, np.zeros((0, 3), dtype=np.int64))
+        return lineage
+
+    def _column(self, index: int, empty: Any) -> Any:
+        return self._columns[index].batch if self._columns else empty

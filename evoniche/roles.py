@@ -1,0 +1,143 @@
+"""The roles: what an evolutionary algorithm is made of. Each has one verb; read this file first.
+
+A *batch* is a number of genomes: an array with a leading axis, a list of objects, or a batch type of its own.
+`rng` is a `numpy.random.Generator`, always the last argument and the only source of randomness.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoniche.batches import Batch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from evoniche.population import Offspring, Population
+
+__all__ = ["Crossover", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector", "Sharing"]
+
+
+class Genome(ABC):
+    """A representation: how candidate solutions are made, compared and stored."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def sample(self, n: int, *, rng: Generator) -> Batch:
+        """A batch of n random genomes."""
+
+    @abstractmethod
+    def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
+        """How far apart each genome of a is from each of b.
+
+        Returns:
+            Shape (len(a), len(b)), never negative, 0 between equal genomes.
+
+        Raises:
+            NotImplementedError: This representation has no distance.
+        """
+
+    @abstractmethod
+    def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """The batch as named arrays without object dtype, for a file.
+
+        Raises:
+            NotImplementedError: This representation cannot be stored.
+        """
+
+    @abstractmethod
+    def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
+        """The batch that `pack` made these arrays of."""
+
+
+class Scorer(ABC):
+    """What is asked of a solution."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def score(self, genomes: Batch) -> NDArray[Any]:
+        """Score a batch on all cases.
+
+        Returns:
+            Shape (n, cases): higher is better, never negative, finite.
+        """
+
+
+class Sharing(ABC):
+    """How scores become fitness when solutions compete for cases."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def fitness(self, population: Population) -> NDArray[np.floating]:
+        """The fitness of every member.
+
+        Returns:
+            Shape (members,), never negative.
+        """
+
+
+class Selector(ABC):
+    """Who breeds."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
+        """Positions of n first parents in the population, shape (n,).
+
+        There may be one member alone, and scores that are all zero.
+        """
+
+
+class MateSelector(ABC):
+    """With whom."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
+        """Positions of the mates of the first parents at positions `first`, shape (n,).
+
+        There may be one member alone, and scores that are all zero.
+        """
+
+
+class Crossover(ABC):
+    """How two parents become a child."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
+        """A batch of n children of n first parents a and their mates b, which stay as they are."""
+
+
+class Mutation(ABC):
+    """How a child differs from what it inherits."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def mutate(self, genomes: Batch, *, rng: Generator) -> Batch:
+        """A batch of mutants of these genomes, which stay as they are."""
+
+
+class Replacement(ABC):
+    """Who survives."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def replace(self, population: Population, offspring: Offspring) -> None:
+        """Let scored offspring into the population, and members out until at most `population.limit` are left.
+
+        A replacement that draws has `offspring.generator()`.
+        """
