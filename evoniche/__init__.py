@@ -1,0 +1,85 @@
+"""Evolutionary algorithms with natural niches, made of exchangeable parts.
+
+`m2n2` and `ga` are ready-made; `Evolution` joins parts of your choice; `roles` says what each part does.
+"""
+
+from loguru import logger
+
+from evoniche import functional
+from evoniche.algorithms import ga, m2n2
+from evoniche.batches import BatchType
+from evoniche.crossovers import (
+    KPointCrossover,
+    OrderCrossover,
+    SlerpCrossover,
+    SplitSlerpCrossover,
+    UniformCrossover,
+)
+from evoniche.evolution import Evolution
+from evoniche.genomes import BinaryGenome, IntegerGenome, ObjectGenome, PermutationGenome, RealGenome
+from evoniche.history import Result
+from evoniche.mates import AttractionMateSelector, IndependentMateSelector, UniformMateSelector
+from evoniche.mutations import (
+    BitFlipMutation,
+    ChainMutation,
+    GaussianMutation,
+    IntegerResetMutation,
+    SwapMutation,
+)
+from evoniche.population import Individual, Offspring, Population
+from evoniche.replacements import GenerationalReplacement, WorstReplacement
+from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
+from evoniche.scorers import SingleScorer
+from evoniche.selectors import RankSelector, RouletteSelector, TournamentSelector, UniformSelector
+from evoniche.sharing import ImplicitSharing, RawSharing
+
+logger.disable("evoniche")
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AttractionMateSelector",
+    "BatchType",
+    "BinaryGenome",
+    "BitFlipMutation",
+    "ChainMutation",
+    "Crossover",
+    "Evolution",
+    "GaussianMutation",
+    "GenerationalReplacement",
+    "Genome",
+    "ImplicitSharing",
+    "IndependentMateSelector",
+    "Individual",
+    "IntegerGenome",
+    "IntegerResetMutation",
+    "KPointCrossover",
+    "MateSelector",
+    "Mutation",
+    "ObjectGenome",
+    "Offspring",
+    "OrderCrossover",
+    "PermutationGenome",
+    "Population",
+    "RankSelector",
+    "RawSharing",
+    "RealGenome",
+    "Replacement",
+    "Result",
+    "RouletteSelector",
+    "Scorer",
+    "Selector",
+    "Sharing",
+    "SingleScorer",
+    "SlerpCrossover",
+    "SplitSlerpCrossover",
+    "SwapMutation",
+    "TournamentSelector",
+    "UniformCrossover",
+    "UniformMateSelector",
+    "UniformSelector",
+    "WorstReplacement",
+    "functional",
+    "ga",
+    "m2n2",
+]

@@ -1,0 +1,52 @@
+"""Crossover of permutations."""
+
+from __future__ import annotations
+
+from typing import final
+
+import attrs
+import numpy as np
+from numpy.random import Generator
+
+from evoniche.batches import Batch, like
+from evoniche.checks import genome_rows
+from evoniche.roles import Crossover
+
+__all__ = ["OrderCrossover"]
+
+
+@final
+@attrs.frozen
+class OrderCrossover(Crossover):
+    """OX: a segment stays as in the first parent, the rest follows in the order of the mate (Davis 1985).
+
+    The rest is filled in from the end of the segment on, around the end of the genome, and the mate is read from
+    there too.
+    """
+
+    def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
+        """Cross permutations of 0 .. length - 1, integer arrays of shape (n, length).
+
+        Raises:
+            ValueError: Not arrays of one shape, or a row that is no permutation.
+        """
+        genome_rows(self, a, b)
+        kind = a
+        a, b = np.asarray(a), np.asarray(b)
+        n, length = a.shape
+        identity = np.arange(length)
+        for parents in (a, b):
+            if not (np.sort(parents, axis=1) == identity).all():
+                raise ValueError(f"OrderCrossover needs permutations of 0 .. {length - 1} in every row.")
+        start, stop = np.sort(rng.integers(0, length + 1, size=(n, 2)), axis=1).T[..., None]  # (n, 1) each
+        turned = (stop + identity) % length  # (n, length): the genome as read from the end of the segment
+        place_in_a = np.argsort(a, axis=1)  # (n, length): where a value sits in a
+        b_turned = np.take_along_axis(b, turned, axis=1)
+        where = np.take_along_axis(place_in_a, b_turned, axis=1)
+        kept = (start <= where) & (where < stop)  # values of b that the segment already holds
+        rest = np.take_along_axis(b_turned, np.argsort(kept, axis=1, kind="stable"), axis=1)
+        # Read from `stop`, the first length - (stop - start) places are the rest's, then comes the segment.
+        child_turned = np.where(identity < length - (stop - start), rest, np.take_along_axis(a, turned, axis=1))
+        child = np.empty_like(a)
+        np.put_along_axis(child, turned, child_turned, axis=1)
+        return like(child, kind)

@@ -1,0 +1,75 @@
+"""Any Python object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import attrs
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoniche.batches import Batch
+from evoniche.roles import Genome
+
+__all__ = ["ObjectGenome"]
+
+
+@final
+@attrs.frozen
+class ObjectGenome(Genome):
+    """Strings, trees, dataclasses, tuples of different lengths: whatever your functions know; a batch is a list.
+
+    Args:
+        create: `f(rng)`, one random object.
+        measure: `f(a, b)`, the distance between two objects.
+        encode: `f(genome) -> str`, for saving (`json.dumps` for lists, strings and numbers).
+        decode: `f(str) -> genome`, what `encode` made it of (`json.loads`).
+
+    >>> from evoniche.randomness import generator
+    >>> words = ObjectGenome(lambda rng: "ab"[rng.integers(2)] * int(rng.integers(1, 4)))
+    >>> all(set(word) <= {"a", "b"} for word in words.sample(3, rng=generator(0)))
+    True
+    """
+
+    create: Callable[[Generator], Any]
+    measure: Callable[[Any, Any], float] | None = attrs.field(default=None, kw_only=True)
+    encode: Callable[[Any], str] | None = attrs.field(default=None, kw_only=True)
+    decode: Callable[[str], Any] | None = attrs.field(default=None, kw_only=True)
+
+    def sample(self, n: int, *, rng: Generator) -> list[Any]:
+        """A list of n objects."""
+        return [self.create(rng) for _ in range(n)]
+
+    def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
+        """Shape (len(a), len(b)).
+
+        Raises:
+            NotImplementedError: No `measure` was given.
+        """
+        if self.measure is None:
+            raise NotImplementedError("ObjectGenome(measure=...) is needed for distances: a function f(a, b).")
+        return np.array([[self.measure(x, y) for y in b] for x in a], dtype=np.float64).reshape(len(a), len(b))
+
+    def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """One array of text.
+
+        Raises:
+            NotImplementedError: No `encode` was given.
+        """
+        if self.encode is None:
+            raise NotImplementedError("ObjectGenome(encode=..., decode=...) are needed for saving: functions from a "
+                                      "genome to a string and back.")
+        return {"genomes": np.array([self.encode(genome) for genome in batch], dtype=np.str_)}
+
+    def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
+        """A list of objects.
+
+        Raises:
+            NotImplementedError: No `decode` was given.
+        """
+        if self.decode is None:
+            raise NotImplementedError("ObjectGenome(decode=...) is needed for loading: a function from a string to "
+                                      "a genome.")
+        return [self.decode(str(text)) for text in arrays["genomes"]]

@@ -1,0 +1,62 @@
+"""Mates by attraction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import attrs
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoniche import functional
+from evoniche.checks import at_least, check_capacity
+from evoniche.functional import Capacity
+from evoniche.randomness import weighted_indices
+from evoniche.roles import MateSelector
+
+if TYPE_CHECKING:
+    from evoniche.population import Population
+
+__all__ = ["AttractionMateSelector"]
+
+
+@final
+@attrs.frozen
+class AttractionMateSelector(MateSelector):
+    """P(B | A) in proportion to g(A, B) = sum_j c_j / (z_j + eps) max(S_Bj - S_Aj, 0) (Abrantes 2025, eq. 4).
+
+    A mate is attractive if it is strong on the cases on which the first parent is weak, and more so where few others
+    are strong and there is much to take. Whoever is attracted by nobody takes one of the others by fitness, and
+    itself when it is alone.
+
+    Args:
+        capacity: c, what a case can give: "one", "max", or one number >= 0 for each case; as in `ImplicitSharing`.
+        relative: Price the cases by what members score above the worst.
+        eps: Keeps the division by a load of zero defined.
+    """
+
+    capacity: Capacity = attrs.field(default="one", validator=check_capacity, eq=attrs.cmp_using(eq=np.array_equal))
+    relative: bool = False
+    eps: float = attrs.field(default=functional.EPS, validator=at_least(0))
+
+    def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
+        """Shape (n,)."""
+        weights = functional.attraction(
+            population.scores,
+            first,
+            capacity=self.capacity,
+            relative=self.relative,
+            eps=self.eps,
+            load=population.load,
+            binary=population.binary,
+        )  # (n, members)
+        unattracted = np.flatnonzero(~weights.any(axis=1))
+        if len(unattracted):
+            weights[unattracted] = population.fitness if population.fitness.any() else 1
+            weights[unattracted, first[unattracted]] = 0
+            # A is the only one with any fitness: any other will do.
+            empty = unattracted[weights[unattracted].max(axis=1) <= 0]
+            weights[empty] = 1
+            weights[empty, first[empty]] = 0
+        return weighted_indices(weights, len(first), rng=rng)

@@ -1,0 +1,9 @@
+"""How a child differs from what it inherits: one operator a file."""
+
+from evoniche.mutations.bit_flip import BitFlipMutation
+from evoniche.mutations.chain import ChainMutation
+from evoniche.mutations.gaussian import GaussianMutation
+from evoniche.mutations.integer_reset import IntegerResetMutation
+from evoniche.mutations.swap import SwapMutation
+
+__all__ = ["BitFlipMutation", "ChainMutation", "GaussianMutation", "IntegerResetMutation", "SwapMutation"]

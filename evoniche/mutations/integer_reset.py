@@ -1,0 +1,49 @@
+"""Integers drawn anew."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import attrs
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoniche.batches import Batch, like, namespace
+from evoniche.checks import check_range, genome_arrays, probability, whole_numbers
+from evoniche.roles import Mutation
+
+__all__ = ["IntegerResetMutation"]
+
+
+@final
+@attrs.frozen
+class IntegerResetMutation(Mutation):
+    """Each gene is drawn anew from low .. high - 1 with probability `rate`.
+
+    Args:
+        low: The smallest value, one number or one for each gene.
+        high: One above the largest value, one number or one for each gene.
+        rate: From 0 to 1; 1 / length when None.
+    """
+
+    low: NDArray[np.int64] = attrs.field(converter=whole_numbers, eq=attrs.cmp_using(eq=np.array_equal))
+    high: NDArray[np.int64] = attrs.field(converter=whole_numbers, eq=attrs.cmp_using(eq=np.array_equal))
+    rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(probability()))
+
+    @high.validator
+    def _above_low(self, _: Any, high: NDArray[np.int64]) -> None:
+        check_range(self, self.low, high)
+
+    def mutate(self, genomes: Batch, *, rng: Generator) -> Batch:
+        """Mutate an integer array of shape (n, length).
+
+        Raises:
+            ValueError: Not an array.
+        """
+        genome_arrays(self, genomes)
+        xp = namespace(genomes)
+        shape = tuple(genomes.shape)
+        rate = 1 / shape[-1] if self.rate is None else self.rate
+        reset = like(rng.random(shape) < rate, genomes, xp.bool)
+        return xp.where(reset, like(rng.integers(self.low, self.high, size=shape), genomes), genomes)

@@ -1,0 +1,5 @@
+"""Scorers: one operator a file."""
+
+from evoniche.scorers.single import SingleScorer
+
+__all__ = ["SingleScorer"]
