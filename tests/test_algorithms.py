@@ -1,0 +1,215 @@
+"""The named compositions."""
+
+import numpy as np
+import pytest
+
+from evoniche import (
+    AttractionMateSelector,
+    BinaryGenome,
+    BitFlipMutation,
+    GaussianMutation,
+    GenerationalReplacement,
+    ImplicitSharing,
+    IndependentMateSelector,
+    KPointCrossover,
+    Population,
+    RawSharing,
+    RealGenome,
+    RouletteSelector,
+    SlerpCrossover,
+    SplitSlerpCrossover,
+    TournamentSelector,
+    UniformCrossover,
+    WorstReplacement,
+    ga,
+    m2n2,
+)
+from evoniche.randomness import generator
+
+PARTS = (
+    "sharing",
+    "selector",
+    "mates",
+    "crossover",
+    "mutation",
+    "replacement",
+    "population_size",
+    "batch_size",
+)
+
+
+def parts(make, **arguments):
+    evolution = make(genome=RealGenome(4), seed=0, **arguments)
+    return {name: getattr(evolution, name) for name in PARTS}
+
+
+def test_m2n2_is_the_papers():
+    assert parts(m2n2) == {
+        "sharing": ImplicitSharing(alpha=1, capacity="one", relative=False, eps=1e-8),
+        "selector": RouletteSelector(),
+        "mates": AttractionMateSelector(capacity="one", relative=False, eps=1e-8),
+        "crossover": SplitSlerpCrossover("whole"),
+        "mutation": None,
+        "replacement": WorstReplacement(),
+        "population_size": 20,
+        "batch_size": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        ({"crossover": None}, {"crossover": None}),
+        ({"crossover": KPointCrossover(1)}, {"crossover": KPointCrossover(1)}),
+        ({"split_point": False}, {"crossover": SlerpCrossover()}),
+        ({"angle": "part"}, {"crossover": SplitSlerpCrossover("part")}),
+        ({"mutation": GaussianMutation(0.1)}, {"mutation": GaussianMutation(0.1)}),
+        ({"attraction": False}, {"mates": IndependentMateSelector(RouletteSelector())}),
+        ({"alpha": 0.5}, {"sharing": ImplicitSharing(alpha=0.5)}),
+        ({"capacity": "max"}, {"sharing": ImplicitSharing(capacity="max"), "mates": AttractionMateSelector("max")}),
+        (
+            {"relative_scores": True},
+            {"sharing": ImplicitSharing(relative=True), "mates": AttractionMateSelector(relative=True)},
+        ),
+        ({"eps": 0.1}, {"sharing": ImplicitSharing(eps=0.1), "mates": AttractionMateSelector(eps=0.1)}),
+        ({"population_size": 7}, {"population_size": 7}),
+        ({"batch_size": 5}, {"batch_size": 5}),
+    ],
+    ids=lambda value: next(iter(value)),
+)
+def test_each_ablation_changes_its_part_and_no_other(arguments, changes):
+    assert parts(m2n2, **arguments) == parts(m2n2) | changes
+
+
+def test_ga_has_neither_competition_nor_attraction():
+    plain = {"sharing": RawSharing(), "mates": IndependentMateSelector(RouletteSelector())}
+    assert parts(ga) == parts(m2n2) | plain
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        ({"crossover": UniformCrossover()}, {"crossover": UniformCrossover()}),
+        ({"split_point": False}, {"crossover": SlerpCrossover()}),
+        ({"angle": "part"}, {"crossover": SplitSlerpCrossover("part")}),
+        ({"mutation": GaussianMutation(0.1)}, {"mutation": GaussianMutation(0.1)}),
+        (
+            {"selector": TournamentSelector(3)},
+            {"selector": TournamentSelector(3), "mates": IndependentMateSelector(TournamentSelector(3))},
+        ),
+        ({"population_size": 7}, {"population_size": 7}),
+        ({"generational": True}, {"replacement": GenerationalReplacement(1), "batch_size": 19}),
+        ({"generational": True, "elites": 4}, {"replacement": GenerationalReplacement(4), "batch_size": 16}),
+    ],
+    ids=lambda value: "-".join(value),
+)
+def test_each_argument_of_ga_changes_its_part_and_no_other(arguments, changes):
+    assert parts(ga, **arguments) == parts(ga) | changes
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "scorer",
+    [lambda genomes: genomes > 0, lambda genomes: np.exp(-((genomes - 0.3) ** 2))],
+    ids=["binary", "graded"],
+)
+def test_ga_is_m2n2_without_its_two_ideas(scorer, seed):
+    same = {"genome": RealGenome(6), "mutation": GaussianMutation(0.1), "population_size": 8, "seed": seed}
+    one = ga(scorer, **same).run(300, progress=False)
+    two = m2n2(scorer, alpha=0, attraction=False, **same).run(300, progress=False)
+    three = m2n2(scorer, alpha=0, **same).run(300, progress=False)
+    assert np.array_equal(one.population.genomes, two.population.genomes)
+    assert np.array_equal(one.population.ids, two.population.ids)
+    assert np.array_equal(one.population.parents, two.population.parents)
+    assert one.best.id == two.best.id
+    assert not np.array_equal(one.population.genomes, three.population.genomes)
+
+
+@pytest.mark.parametrize("make", [m2n2, ga])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"crossover": "uniform"}, "crossover must be 'slerp'.*got 'uniform'"),
+        ({"crossover": UniformCrossover(), "split_point": False}, "split_point=False.*with crossover=UniformCross"),
+        ({"crossover": UniformCrossover(), "angle": "part"}, "angle='part' with crossover=UniformCrossover"),
+        ({"crossover": None, "split_point": False}, "split_point=False.*with crossover=None"),
+        ({"split_point": False, "angle": "part"}, "split_point=False, angle='part'"),
+        ({"angle": "half"}, "angle.*'whole', 'part'.*got 'half'"),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_refused(make, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(genome=RealGenome(4), **arguments)
+
+
+@pytest.mark.parametrize("elites", [-1, 20, 1.5])
+def test_elites_must_leave_room_for_children(elites):
+    with pytest.raises(ValueError, match=rf"elites must be.* got {elites}"):
+        ga(genome=RealGenome(4), generational=True, elites=elites)
+
+
+def test_a_generational_ga_solves_onemax():
+    evolution = ga(
+        lambda genomes: genomes,
+        genome=BinaryGenome(60),
+        crossover=UniformCrossover(),
+        mutation=BitFlipMutation(),
+        selector=TournamentSelector(2),
+        generational=True,
+        population_size=50,
+        seed=0,
+    )
+    result = evolution.run(10_000, target=1.0, progress=False)
+    assert result.stopped == "target"
+    assert result.best.genome.all()
+    assert len(result.population) == 50
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_competition_keeps_all_specialists_where_a_ga_drifts_to_one(seed):
+    """Eight niches that exclude each other, each a member of the first population, and nothing but selection.
+
+    All members are equally good, so a GA loses niches by chance; sharing makes the last of its kind the fittest.
+    """
+    specialists = np.arange(8)[:, None]
+    one_case_each = {"scorer": lambda genomes: np.eye(8)[genomes[:, 0]], "initial": specialists, "crossover": None}
+    niches = m2n2(**one_case_each, population_size=24, seed=seed).run(1500, progress=False).population
+    drifted = ga(**one_case_each, population_size=24, seed=seed).run(1500, progress=False).population
+    assert np.array_equal(np.unique(niches.genomes), np.arange(8))
+    assert len(np.unique(drifted.genomes)) == 1
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_niches_are_found_and_not_only_kept(seed):
+    """Antibodies against four antigens: a case is an antigen, and a bit string can match only one of them well."""
+    antigens = np.array([[0, 0] * 8, [0, 1] * 8, [1, 0] * 8, [1, 1] * 8], dtype=bool)
+    search = {
+        "scorer": lambda genomes: (genomes[:, None, :] == antigens).mean(axis=2) ** 4,  # (n, 4)
+        "genome": BinaryGenome(16),
+        "crossover": UniformCrossover(),
+        "mutation": BitFlipMutation(),
+        "population_size": 40,
+        "seed": seed,
+    }
+    niches = m2n2(**search).run(3000, progress=False).population
+    single = ga(**search).run(3000, progress=False).population
+    assert (niches.scores.max(axis=0) >= (15 / 16) ** 4).all()
+    assert sorted(single.scores.max(axis=0) > 0.5) == [False, False, False, True]
+
+
+@pytest.mark.parametrize("sharing", [
+    ImplicitSharing(), ImplicitSharing(alpha=0.5, capacity="max"), ImplicitSharing(capacity=np.arange(6.0)),
+])  # fmt: skip
+def test_weights_of_cases_make_the_fitness(sharing):
+    population = Population.of(np.random.default_rng(0).random((4, 6)), sharing=sharing)
+    np.testing.assert_allclose(population.scores @ sharing.weights(population), population.fitness)
+
+
+def test_first_genomes_compete_by_fitness_under_generations_too():
+    evolution = ga(lambda g: g, genome=RealGenome(1, bounds=(0, 1)), initial=50, crossover=None, generational=True,
+                   population_size=10, seed=0)
+    while evolution.evaluations < 50:
+        children = evolution.ask()
+        evolution.tell(children, children.genomes)
+    best = np.sort(RealGenome(1, bounds=(0, 1)).sample(50, rng=generator(0))[:, 0])[-10:]
+    np.testing.assert_allclose(np.sort(evolution.population.means), best)
