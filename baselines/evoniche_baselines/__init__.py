@@ -1,0 +1,1 @@
+"""Problems, methods and comparisons that evoniche is measured on."""

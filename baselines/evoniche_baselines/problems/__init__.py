@@ -1,0 +1,1 @@
+"""Problems with cases, for comparing methods."""
