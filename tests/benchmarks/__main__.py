@@ -1,0 +1,14 @@
+"""All benchmarks, and one Markdown table: `python tests/benchmarks`."""
+
+from __future__ import annotations
+
+import time
+
+import digits_step
+import large_population
+import onemax
+from measure import table
+
+start = time.perf_counter()
+rows = [row for benchmark in (digits_step, large_population, onemax) for row in benchmark.run()]
+print(f"\n{table(rows)}\n\nMedians over interleaved rounds, in {time.perf_counter() - start:.0f} s.")

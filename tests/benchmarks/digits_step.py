@@ -1,0 +1,89 @@
+"""One steady-state step on the digits from scratch, over the bare scoring call: what the library adds to the work.
+
+The step is `ask`, `score`, `tell` as in `evoniche run digits --start scratch`: population 20 and full, split SLERP,
+Gaussian mutation of all 19,210 weights, 1,437 images. The bare call scores members of the same population, one by
+one. One BLAS thread: the products are too small to share, and runs go side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+from measure import Row, breakdown, rounds, table
+from threadpoolctl import threadpool_limits
+
+import evoniche
+from evoniche.randomness import generator, normal32
+from evoniche_baselines.problems.digits import PARAMETERS, DigitsScorer, digits_genome
+
+NAME = "digits step"
+CHUNK = 100  # steps, or calls, timed together
+ROUNDS = 30
+WARM_UP = 2_000  # evaluations; by then the population is full and its members differ
+
+
+def run() -> list[Row]:
+    """Measure, and print where a step goes."""
+    scorer, _ = DigitsScorer.load()
+    evolution = evoniche.m2n2(
+        scorer, genome=digits_genome(), initial=2, mutation=evoniche.GaussianMutation(0.01), population_size=20, seed=0
+    )
+    parts: list[tuple[float, float, float]] = []
+
+    def step(_: int) -> None:
+        start = perf_counter()
+        children = evolution.ask(1)
+        asked = perf_counter()
+        scores = scorer.score(children.genomes)
+        scored = perf_counter()
+        evolution.tell(children, scores)
+        parts.append((asked - start, scored - asked, perf_counter() - scored))
+
+    with threadpool_limits(1):
+        evolution.run(WARM_UP, progress=False)
+        members = np.array(evolution.population.genomes)
+        rng = generator(0)
+        seconds = rounds(
+            ROUNDS,
+            {
+                "step": _chunk(step),
+                "bare": _chunk(lambda i: scorer.score(members[i % 20, None])),
+                "mutation": _chunk(lambda i: evolution.mutation.mutate(members[i % 20, None], rng=rng)),
+                "draw": _chunk(lambda _: normal32((1, PARAMETERS), rng=rng)),
+                "crossover": _chunk(lambda i: evolution.crossover.cross(members[i % 20, None], members[:1], rng=rng)),
+            },
+        )
+    each = {name: values / CHUNK * 1e6 for name, values in seconds.items()}
+    ask, score, tell = np.array(parts[CHUNK:]).T * 1e6
+    breakdown(
+        "Where a step on the digits goes",
+        {
+            "the bare scoring call": each["bare"],
+            "the step": each["step"],
+            "- score": score,
+            "- ask": ask,
+            "  - mutation": each["mutation"],
+            "    - the draw of 19,210 normal numbers": each["draw"],
+            "  - crossover": each["crossover"],
+            "- tell": tell,
+        },
+        "us",
+    )
+    return [
+        Row(NAME, "ask + score + tell / scoring alone", seconds["step"] / seconds["bare"], at_most=1.35),
+        Row(NAME, "the draw of 19,210 normal numbers / scoring alone", seconds["draw"] / seconds["bare"]),
+    ]
+
+
+def _chunk(task: Callable[[int], object]) -> Callable[[], None]:
+    def repeat() -> None:
+        for i in range(CHUNK):
+            task(i)
+
+    return repeat
+
+
+if __name__ == "__main__":
+    print(table(run()))
