@@ -53,10 +53,10 @@ class AttractionMateSelector(MateSelector):
         )  # (n, members)
         unattracted = np.flatnonzero(~weights.any(axis=1))
         if len(unattracted):
-            weights[unattracted] = population.fitness if population.fitness.any() else 1
+            weights[unattracted] = population.fitness
             weights[unattracted, first[unattracted]] = 0
-            # A is the only one with any fitness: any other will do.
-            empty = unattracted[weights[unattracted].max(axis=1) <= 0]
+            # Nobody else has any fitness: any other will do.
+            empty = unattracted[~weights[unattracted].any(axis=1)]
             weights[empty] = 1
             weights[empty, first[empty]] = 0
         return weighted_indices(weights, len(first), rng=rng)
