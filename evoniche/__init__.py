@@ -6,17 +6,27 @@
 from loguru import logger
 
 from evoniche import functional
-from evoniche.algorithms import ga, m2n2
+from evoniche.algorithms import ga, m2n2, merge
 from evoniche.batches import BatchType
 from evoniche.crossovers import (
     KPointCrossover,
+    LerpCrossover,
     OrderCrossover,
     SlerpCrossover,
     SplitSlerpCrossover,
     UniformCrossover,
 )
 from evoniche.evolution import Evolution
-from evoniche.genomes import BinaryGenome, IntegerGenome, ObjectGenome, PermutationGenome, RealGenome
+from evoniche.functional import Chromosomes
+from evoniche.genomes import (
+    BinaryGenome,
+    IntegerGenome,
+    ObjectGenome,
+    PermutationGenome,
+    RealGenome,
+    RecipeGenome,
+    Recipes,
+)
 from evoniche.history import Result
 from evoniche.mates import AttractionMateSelector, IndependentMateSelector, UniformMateSelector
 from evoniche.mutations import (
@@ -29,7 +39,8 @@ from evoniche.mutations import (
 from evoniche.population import Individual, Offspring, Population
 from evoniche.replacements import GenerationalReplacement, WorstReplacement
 from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
-from evoniche.scorers import SingleScorer
+from evoniche.scorers import RecordedScorer, SingleScorer
+from evoniche.seeds import ArraySeeds, Recipe, SeedBank
 from evoniche.selectors import RankSelector, RouletteSelector, TournamentSelector, UniformSelector
 from evoniche.sharing import ImplicitSharing, RawSharing
 
@@ -38,11 +49,13 @@ logger.disable("evoniche")
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArraySeeds",
     "AttractionMateSelector",
     "BatchType",
     "BinaryGenome",
     "BitFlipMutation",
     "ChainMutation",
+    "Chromosomes",
     "Crossover",
     "Evolution",
     "GaussianMutation",
@@ -54,6 +67,7 @@ __all__ = [
     "IntegerGenome",
     "IntegerResetMutation",
     "KPointCrossover",
+    "LerpCrossover",
     "MateSelector",
     "Mutation",
     "ObjectGenome",
@@ -64,10 +78,15 @@ __all__ = [
     "RankSelector",
     "RawSharing",
     "RealGenome",
+    "Recipe",
+    "RecipeGenome",
+    "Recipes",
+    "RecordedScorer",
     "Replacement",
     "Result",
     "RouletteSelector",
     "Scorer",
+    "SeedBank",
     "Selector",
     "Sharing",
     "SingleScorer",
@@ -82,4 +101,5 @@ __all__ = [
     "functional",
     "ga",
     "m2n2",
+    "merge",
 ]

@@ -6,20 +6,23 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from numpy.random import Generator
+from numpy.typing import ArrayLike
 
 from evoniche import functional
 from evoniche.batches import Batch
 from evoniche.checks import is_whole, whole_number
 from evoniche.crossovers import SlerpCrossover, SplitSlerpCrossover
 from evoniche.evolution import Evolution
-from evoniche.functional import Angle, Capacity
+from evoniche.functional import Angle, Capacity, Chromosomes
+from evoniche.genomes import RecipeGenome
 from evoniche.mates import AttractionMateSelector, IndependentMateSelector
 from evoniche.replacements import GenerationalReplacement, WorstReplacement
 from evoniche.roles import Crossover, Genome, Mutation, Scorer, Selector
+from evoniche.seeds import SeedBank
 from evoniche.selectors import RouletteSelector
 from evoniche.sharing import ImplicitSharing, RawSharing
 
-__all__ = ["ga", "m2n2"]
+__all__ = ["ga", "m2n2", "merge"]
 
 ScorerLike = Scorer | Callable[[Batch], Any]
 CrossoverLike = Crossover | Callable[[Any, Any, Generator], Any]
@@ -34,6 +37,7 @@ def m2n2(
     crossover: CrossoverLike | Literal["slerp"] | None = "slerp",
     split_point: bool = True,
     angle: Angle = "whole",
+    chromosomes: Chromosomes | None = None,
     mutation: MutationLike | None = None,
     attraction: bool = True,
     alpha: float = 1.0,
@@ -42,6 +46,7 @@ def m2n2(
     eps: float = functional.EPS,
     population_size: int = 20,
     batch_size: int = 1,
+    importance: ArrayLike | None = None,
     seed: int | None = None,
 ) -> Evolution:
     """Model Merging of Natural Niches: competition for cases, attraction, and a crossover with a free split point.
@@ -57,6 +62,7 @@ def m2n2(
         crossover: Any crossover or function `f(a, b, rng)`; "slerp" is the paper's; None for mutation alone.
         split_point: False: SLERP of the whole vectors. Of the paper's crossover alone.
         angle: See `SplitSlerpCrossover`. Of the paper's crossover alone.
+        chromosomes: Groups of numbers with a ratio and a split point of their own. Of the paper's crossover alone.
         mutation: Any mutation or function `f(genome, rng)`; None for none.
         attraction: False: mates are drawn as first parents are.
         alpha: Intensity of the competition; 0 is none.
@@ -65,10 +71,11 @@ def m2n2(
         eps: Keeps the division by a load of zero defined.
         population_size: How many members live, >= 2.
         batch_size: Children of one step of `run`; the paper has 1.
+        importance: How much each case counts; all the same when None. See `Evolution`.
         seed: Fixes every random number.
 
     Raises:
-        ValueError: Wrong values, or `split_point` and `angle` beside a crossover that has neither.
+        ValueError: Wrong values, or `split_point`, `angle` or `chromosomes` beside a crossover that has none.
     """
     selector = RouletteSelector()
     return Evolution(
@@ -81,12 +88,13 @@ def m2n2(
             if attraction
             else IndependentMateSelector(selector)
         ),
-        crossover=_crossover(crossover, split_point, angle),
+        crossover=_crossover(crossover, split_point, angle, chromosomes),
         mutation=mutation,
         replacement=WorstReplacement(),
         population_size=population_size,
         initial=initial,
         batch_size=batch_size,
+        importance=importance,
         seed=seed,
     )
 
@@ -99,11 +107,13 @@ def ga(
     crossover: CrossoverLike | Literal["slerp"] | None = "slerp",
     split_point: bool = True,
     angle: Angle = "whole",
+    chromosomes: Chromosomes | None = None,
     mutation: MutationLike | None = None,
     selector: Selector | None = None,
     generational: bool = False,
     elites: int = 1,
     population_size: int = 20,
+    importance: ArrayLike | None = None,
     seed: int | None = None,
 ) -> Evolution:
     """The plain genetic algorithm: no competition, and both parents drawn by the same rule.
@@ -118,15 +128,17 @@ def ga(
         crossover: Any crossover or function `f(a, b, rng)`; "slerp" is the paper's; None for mutation alone.
         split_point: False: SLERP of the whole vectors. Of the paper's crossover alone.
         angle: See `SplitSlerpCrossover`. Of the paper's crossover alone.
+        chromosomes: Groups of numbers with a ratio and a split point of their own. Of the paper's crossover alone.
         mutation: Any mutation or function `f(genome, rng)`; None for none.
         selector: The rule for both parents; roulette when None.
         generational: Replace all but the elites at once, by `population_size - elites` children.
         elites: How many of the fittest pass from one generation to the next.
         population_size: How many members live, >= 2.
+        importance: How much each case counts; all the same when None. See `Evolution`.
         seed: Fixes every random number.
 
     Raises:
-        ValueError: Wrong values, or `split_point` and `angle` beside a crossover that has neither.
+        ValueError: Wrong values, or `split_point`, `angle` or `chromosomes` beside a crossover that has none.
     """
     whole_number("population_size", population_size, 2)
     if not generational and elites != 1:
@@ -140,26 +152,93 @@ def ga(
         sharing=RawSharing(),
         selector=selector,
         mates=IndependentMateSelector(selector),
-        crossover=_crossover(crossover, split_point, angle),
+        crossover=_crossover(crossover, split_point, angle, chromosomes),
         mutation=mutation,
         replacement=GenerationalReplacement(elites) if generational else WorstReplacement(),
         population_size=population_size,
         initial=initial,
         batch_size=population_size - elites if generational else 1,
+        importance=importance,
         seed=seed,
     )
 
 
-def _crossover(crossover: CrossoverLike | str | None, split_point: bool, angle: Angle) -> CrossoverLike | None:
+def merge(
+    seeds: SeedBank,
+    scorer: ScorerLike | None = None,
+    *,
+    warmup: int = 50,
+    split_point: bool = True,
+    angle: Angle = "whole",
+    chromosomes: Chromosomes | None = None,
+    attraction: bool = True,
+    alpha: float = 1.0,
+    capacity: Capacity = "max",
+    relative_scores: bool = False,
+    population_size: int = 15,
+    importance: ArrayLike | None = None,
+    seed: int | None = None,
+) -> Evolution:
+    """M2N2 as the paper merges large models: the seeds, random merges among them, then M2N2 without mutation.
+
+    Genomes are recipes over the seeds, so the population takes kilobytes whatever the size of the models. With
+    `attraction=False, alpha=0` it is the paper's GA (Abrantes, Lange and Tang 2025, section 4.2).
+
+    Args:
+        seeds: The models to merge: `ArraySeeds`, or those of `evoniche_torch`.
+        scorer: A `Scorer`, or a function of `Recipes` that returns scores (n, cases).
+        warmup: Random merges of two seeds after the seeds themselves.
+        split_point: False: SLERP of the whole vectors.
+        angle: See `SplitSlerpCrossover`.
+        chromosomes: Groups of parameters with a ratio and a split point of their own; all in one when None.
+        attraction: False: mates are drawn as first parents are.
+        alpha: Intensity of the competition; 0 is none.
+        capacity: What a case can give; "max" serves graded and binary scores.
+        relative_scores: Compete for what a member scores above the worst on each case.
+        population_size: How many members live, >= 2.
+        importance: How much each case counts; all the same when None. See `Evolution`.
+        seed: Fixes every random number.
+
+    Raises:
+        ValueError: Wrong values, or chromosomes of another size than the seeds.
+
+    >>> import numpy as np
+    >>> from evoniche import ArraySeeds
+    >>> seeds = ArraySeeds([np.array([3.0, 0.0]), np.array([0.0, 3.0])])
+    >>> evolution = merge(seeds, lambda recipes: [seeds.materialise(recipe) > 1 for recipe in recipes], seed=0)
+    >>> evolution.run(target=1.0, progress=False).best.score
+    1.0
+    """
+    crossover = _crossover("slerp", split_point, angle, chromosomes)
+    if chromosomes is not None and chromosomes.size != seeds.size:
+        raise ValueError(f"chromosomes must be of the seeds' {seeds.size:,} parameters, got {chromosomes.size:,}.")
+    return m2n2(
+        scorer,
+        genome=RecipeGenome(seeds, crossover),  # type: ignore[arg-type]
+        initial=seeds.count + whole_number("warmup", warmup, 0),
+        crossover=crossover,
+        attraction=attraction,
+        alpha=alpha,
+        capacity=capacity,
+        relative_scores=relative_scores,
+        population_size=population_size,
+        importance=importance,
+        seed=seed,
+    )
+
+
+def _crossover(
+    crossover: CrossoverLike | str | None, split_point: bool, angle: Angle, chromosomes: Chromosomes | None
+) -> CrossoverLike | None:
     if crossover == "slerp" and split_point:
-        return SplitSlerpCrossover(angle)
+        return SplitSlerpCrossover(angle, chromosomes)
     if crossover == "slerp" and angle == "whole":
-        return SlerpCrossover()
+        return SlerpCrossover(chromosomes)
     if isinstance(crossover, str) and crossover != "slerp":
         raise ValueError(f"crossover must be 'slerp', a Crossover, f(a, b, rng) or None, got {crossover!r}.")
-    if isinstance(crossover, str) or not split_point or angle != "whole":
+    if isinstance(crossover, str) or not split_point or angle != "whole" or chromosomes is not None:
         raise ValueError(
-            "split_point belongs to crossover='slerp', and angle to its split point: "
-            f"got split_point={split_point!r}, angle={angle!r} with crossover={crossover!r}."
+            "split_point and chromosomes belong to crossover='slerp', and angle to its split point: got "
+            f"split_point={split_point!r}, angle={angle!r}, chromosomes={chromosomes!r} with crossover={crossover!r}."
         )
     return crossover

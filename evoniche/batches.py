@@ -20,6 +20,7 @@ __all__ = [
     "Batch",
     "BatchType",
     "GrowingBatch",
+    "Vectors",
     "as_batch",
     "conform",
     "is_floating",
@@ -27,6 +28,7 @@ __all__ = [
     "like",
     "namespace",
     "positions",
+    "reshape",
     "rows",
     "stack",
     "take",
@@ -47,6 +49,28 @@ class BatchType(Protocol):
         """The rows at `indices`, in that order, as a new batch."""
     def join(self, other: BatchType) -> BatchType:
         """A new batch of these rows and then the other's."""
+
+
+@runtime_checkable
+class Vectors(Protocol):
+    """A batch of vectors that is no array but can be merged: all that LERP, SLERP and split SLERP ask for.
+
+    Pieces of the vectors are given by bounds of shape (n, pieces + 1), which rise from 0 to size and may repeat.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, size)."""
+
+    def dots(self, other: Any, bounds: NDArray[np.int64]) -> tuple[
+        NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
+    ]:
+        """The dot products a . a, a . b and b . b within each piece, shape (n, pieces)."""
+
+    def blend(
+        self, other: Any, bounds: NDArray[np.int64], wa: NDArray[np.float64], wb: NDArray[np.float64]
+    ) -> Any:
+        """A wa + b wb, with weights of shape (n, pieces) that are constant in each piece."""
 
 
 def namespace(*arrays: Any) -> Any:
@@ -139,6 +163,11 @@ def take(batch: Batch, indices: ArrayLike) -> Batch:
     if isinstance(batch, list):
         return [batch[i] for i in indices]
     return batch.take(indices)
+
+
+def reshape(batch: Batch, shape: tuple[int, ...]) -> Batch:
+    """An array in another shape; `Vectors` have only one."""
+    return batch if isinstance(batch, Vectors) else namespace(batch).reshape(batch, shape)
 
 
 def is_floating(batch: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 from numpy.typing import NDArray
 
-from evoniche.batches import is_floating, to_numpy
+from evoniche.batches import Vectors, is_floating, namespace, to_numpy
 
 __all__ = [
     "at_least",
@@ -17,6 +17,7 @@ __all__ = [
     "check_capacity",
     "check_range",
     "check_roles",
+    "flat_vectors",
     "float_genomes",
     "genome_arrays",
     "genome_rows",
@@ -24,6 +25,7 @@ __all__ = [
     "is_whole",
     "one_of",
     "probability",
+    "read_importance",
     "read_scores",
     "whole",
     "whole_number",
@@ -169,6 +171,24 @@ def float_genomes(operator: Any, *batches: Any) -> None:
                              "an operator for that representation, or pass a function of your own.")
 
 
+def flat_vectors(operator: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """Two batches of floating-point genomes as vectors (n, size), to be merged.
+
+    Args:
+        operator: Who asks, for the messages.
+        a: Arrays of shape (n, ...), what follows the leading axis counts as one vector; or `Vectors` as they are.
+        b: The same.
+
+    Raises:
+        ValueError: Neither of the two, the shapes differ, or the numbers are not floating-point.
+    """
+    if isinstance(a, Vectors) and type(a) is type(b) and a.shape == b.shape:
+        return a, b
+    float_genomes(operator, a, b)
+    xp, n = namespace(a, b), a.shape[0]
+    return xp.reshape(a, (n, -1)), xp.reshape(b, (n, -1))
+
+
 def read_scores(scores: Any, ids: Sequence[int], like: NDArray[np.floating] | None = None) -> NDArray[np.floating]:
     """Scores as they come from a user, checked.
 
@@ -216,6 +236,23 @@ def read_scores(scores: Any, ids: Sequence[int], like: NDArray[np.floating] | No
     if huge.any():
         raise ValueError(f"scores of child {ids[int(huge.argmax())]} are too large to be added up: scale them down.")
     return array
+
+
+def read_importance(importance: Any) -> NDArray[np.float64] | None:
+    """How much each case counts, as it comes from a user, checked.
+
+    Raises:
+        ValueError: Not a list of finite numbers >= 0, or all of them 0.
+    """
+    if importance is None:
+        return None
+    v = to_numpy(importance)
+    if v.ndim != 1 or v.dtype.kind not in "fiub" or not (np.isfinite(v) & (v >= 0)).all() or not v.any():
+        raise ValueError("importance must be one finite number >= 0 for each case, and not all 0, "
+                         f"got {importance!r}.")
+    v = v.astype(np.float64)
+    v.flags.writeable = False
+    return v
 
 
 def _children(ids: Sequence[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import click
 from loguru import logger
@@ -17,12 +18,10 @@ _METRICS = (
     "A column of history.csv (best, test, mean, coverage, entropy); may be repeated. "
     "[default: test, coverage, entropy]"
 )
-_PROBLEMS = "evoniche.problems"
-"""Entry points of problems that can be run by name: each is a click command."""
 
 
 def _missing(name: str, needs: str) -> click.Command:
-    """What stands in for a problem whose libraries are not there, so that the others can be listed."""
+    """What stands in for a command whose libraries are not there, so that the others can be listed."""
 
     def fail(**_: object) -> None:
         raise click.ClickException(f"{name} {needs}")
@@ -31,23 +30,28 @@ def _missing(name: str, needs: str) -> click.Command:
     return click.Command(name, context_settings=lenient, callback=fail, short_help=needs, add_help_option=False)
 
 
-class _Problems(click.Group):
-    """The problems that are installed, each loaded when it is asked for."""
+class _Installed(click.Group):
+    """A group that also has the commands of an entry point, each loaded when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted(entry_points(group=_PROBLEMS).names)
+    def __init__(self, *args: Any, entry_point: str, extra: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.entry_point = entry_point
+        self.extra = extra
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        for entry in entry_points(group=_PROBLEMS, name=cmd_name):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *entry_points(group=self.entry_point).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for entry in entry_points(group=self.entry_point, name=cmd_name):
             try:
                 command: click.Command = entry.load()
             except ImportError as error:
-                return _missing(cmd_name, f"needs {error.name or error}: pip install 'evoniche[baselines]'.")
+                return _missing(cmd_name, f"needs {error.name or error}: pip install 'evoniche[{self.extra}]'.")
             return command
-        return None
+        return super().get_command(ctx, cmd_name)
 
 
-@click.group()
+@click.group(cls=_Installed, entry_point="evoniche.commands", extra="llm")
 @click.version_option(__version__, prog_name="evoniche")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log of each run.")
 def commands(verbose: bool) -> None:
@@ -55,9 +59,10 @@ def commands(verbose: bool) -> None:
     logger.remove()
     logger.add(sys.stderr, level="DEBUG" if verbose else "WARNING", format="{level}: {message}")
     logger.enable("evoniche")
+    logger.enable("evoniche_torch")
 
 
-@commands.group(cls=_Problems)
+@commands.group(cls=_Installed, entry_point="evoniche.problems", extra="baselines")
 def run() -> None:
     """Run a method on a problem."""
 

@@ -19,7 +19,7 @@ from evoniche._budget import Budget
 from evoniche._interrupts import Interrupts
 from evoniche._pending import Pending
 from evoniche.batches import Batch, as_batch, conform, take
-from evoniche.checks import check_roles, read_scores, whole_number
+from evoniche.checks import check_roles, read_importance, read_scores, whole_number
 from evoniche.history import History, Result, describe
 from evoniche.lifting import as_crossover, as_mutation, as_scorer
 from evoniche.population import NOBODY, Individual, Offspring, Population
@@ -51,6 +51,7 @@ class Evolution:
         population_size: int,
         initial: Batch | int | None = None,
         batch_size: int = 1,
+        importance: ArrayLike | None = None,
         seed: int | None = None,
     ) -> None:
         """Join the parts.
@@ -67,6 +68,8 @@ class Evolution:
             population_size: How many members live, >= 2.
             initial: A batch of genomes to begin with, or how many random ones; `population_size` when None.
             batch_size: Children of one step of `run`.
+            importance: How much each case counts, one number >= 0 for each: in the mean score, and as a factor of what
+                the case can give. All the same when None.
             seed: Fixes every random number; drawn from the operating system when None.
 
         Raises:
@@ -86,7 +89,7 @@ class Evolution:
         self.crossover = None if crossover is None else as_crossover(crossover)
         self.mutation = None if mutation is None else as_mutation(mutation)
         self.replacement = replacement
-        self.population = Population(self.population_size, sharing)
+        self.population = Population(self.population_size, sharing, read_importance(importance))
         self.evaluations = 0
         self.best: Individual | None = None
         self._initial = self._first_genomes(initial)
@@ -284,16 +287,17 @@ class Evolution:
 
     def _rehearse(self, offspring: Offspring) -> None:
         """Let what depends on the number of cases fail before anything is kept: a capacity of another length, say."""
-        trial = Population.of(offspring.scores, offspring.genomes, self.sharing)  # type: ignore[arg-type]
+        assert offspring.scores is not None
+        trial = Population.of(offspring.scores, offspring.genomes, self.sharing, self.population.importance)
         first = self.selector.select(trial, 1, rng=generator(self.seed))
         self.mates.mates(trial, first, rng=generator(self.seed))
 
     def _keep_best(self, offspring: Offspring) -> None:
         assert offspring.scores is not None
-        means = offspring.scores.sum(axis=1, dtype=np.float64) / offspring.scores.shape[1]
+        means = self.population.mean_scores(offspring.scores)
         top = int(means.argmax())
         if self.best is None or means[top] > self.best.score:
-            newcomer = Population(1)
+            newcomer = Population(1, importance=self.population.importance)
             newcomer.add(offspring.take([top]))
             self.best = newcomer.member(0)
 
@@ -314,5 +318,5 @@ class Evolution:
         more = {name: metric(self) for name, metric in metrics.items()}
         with self._interrupts:
             self._history.record({"evaluations": self.evaluations, "seconds": self._seconds, **state, **more})
-        solved = {"coverage": f"{state['coverage']:.1%}"} if self.population.binary else {}
-        bar.set_postfix(best=f"{state['best']:.4g}", **solved, refresh=False)
+        shown = {"best": f"{state['best']:.4g}", "mean": f"{state['mean']:.4g}", "coverage": f"{state['coverage']:.1%}"}
+        bar.set_postfix(shown, refresh=False)

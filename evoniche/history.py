@@ -47,8 +47,8 @@ def describe(population: Population) -> dict[str, float]:
     return {
         "best": float(population.means.max()),
         "mean": float(population.means.mean()),
-        "coverage": functional.coverage(population.scores),
-        "entropy": functional.entropy(population.scores),
+        "coverage": functional.coverage(population.scores, importance=population.importance),
+        "entropy": functional.entropy(population.scores, importance=population.importance),
     }
 
 

@@ -94,15 +94,19 @@ class Population:
     does not. Arrays handed out are views, valid until the next change.
     """
 
-    def __init__(self, limit: int, sharing: Sharing | None = None) -> None:
+    def __init__(
+        self, limit: int, sharing: Sharing | None = None, importance: NDArray[np.float64] | None = None
+    ) -> None:
         """An empty population.
 
         Args:
             limit: How many members a `Replacement` leaves alive.
             sharing: What makes `fitness` of scores; the plain sum over the cases when None.
+            importance: How much each case counts, shape (cases,); all the same when None.
         """
         self.limit = limit
         self.sharing = sharing
+        self.importance = importance
         self.binary = True
         self._columns: tuple[GrowingBatch, ...] = ()  # scores, genomes, lineage
         self._before: tuple[int, bool, Any, Any, Any] = _NEVER  # what was before the last addition
@@ -112,22 +116,32 @@ class Population:
         self._fitness: NDArray[np.floating] | None = None
 
     @classmethod
-    def of(cls, scores: ArrayLike, genomes: Batch | None = None, sharing: Sharing | None = None) -> Population:
+    def of(
+        cls,
+        scores: ArrayLike,
+        genomes: Batch | None = None,
+        sharing: Sharing | None = None,
+        importance: NDArray[np.float64] | None = None,
+    ) -> Population:
         """A population made of scores alone, for using an operator outside of an evolution.
 
         Args:
             scores: Shape (members, cases), finite and never negative.
             genomes: As many genomes; the positions 0, 1, ... when None.
             sharing: What makes fitness of scores.
+            importance: How much each case counts, shape (cases,); all the same when None.
 
         Raises:
-            ValueError: Scores that no `tell` would take, or another number of genomes.
+            ValueError: Scores that no `tell` would take, or another number of genomes or of importances.
         """
         n = len(np.asarray(scores))
         checked = read_scores(scores, range(n))
         if genomes is not None and len(genomes) != n:
             raise ValueError(f"genomes must be as many as rows of scores, {n}, got {len(genomes)}.")
-        population = cls(n, sharing)
+        cases = checked.shape[1]
+        if importance is not None and importance.shape != (cases,):
+            raise ValueError(f"importance must have one number for each of the {cases} cases, got {len(importance)}.")
+        population = cls(n, sharing, importance)
         population.add(
             Offspring(
                 genomes=np.arange(n) if genomes is None else genomes,
@@ -171,9 +185,18 @@ class Population:
     def means(self) -> NDArray[np.float64]:
         """Each member's mean score over the cases, shape (members,): what a reader calls its score."""
         if self._means is None:
-            self._means = self.scores.sum(axis=1, dtype=np.float64) / max(1, len(self._load))
+            self._means = self.mean_scores(self.scores)
             self._means.flags.writeable = False
         return self._means
+
+    def mean_scores(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The mean over the cases of each row, weighted by their importance: shape (rows,)."""
+        if self.importance is None:
+            means: NDArray[np.float64] = scores.sum(axis=1, dtype=np.float64) / max(1, scores.shape[1])
+        else:
+            v = self.importance
+            means = np.vecdot(scores, v) / np.vecdot(np.ones_like(v), v)  # exactly 1 for who solves every case
+        return means
 
     @property
     def load(self) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from evoniche import (
     AttractionMateSelector,
     BinaryGenome,
     BitFlipMutation,
+    Chromosomes,
     GaussianMutation,
     GenerationalReplacement,
     ImplicitSharing,
@@ -25,6 +26,8 @@ from evoniche import (
     m2n2,
 )
 from evoniche.randomness import generator
+
+HALVES = Chromosomes.of([2, 2], ["a", "b"])
 
 PARTS = (
     "sharing",
@@ -63,6 +66,9 @@ def test_m2n2_is_the_papers():
         ({"crossover": KPointCrossover(1)}, {"crossover": KPointCrossover(1)}),
         ({"split_point": False}, {"crossover": SlerpCrossover()}),
         ({"angle": "part"}, {"crossover": SplitSlerpCrossover("part")}),
+        ({"chromosomes": HALVES}, {"crossover": SplitSlerpCrossover("whole", HALVES)}),
+        ({"chromosomes": HALVES, "angle": "part"}, {"crossover": SplitSlerpCrossover("part", HALVES)}),
+        ({"chromosomes": HALVES, "split_point": False}, {"crossover": SlerpCrossover(HALVES)}),
         ({"mutation": GaussianMutation(0.1)}, {"mutation": GaussianMutation(0.1)}),
         ({"attraction": False}, {"mates": IndependentMateSelector(RouletteSelector())}),
         ({"alpha": 0.5}, {"sharing": ImplicitSharing(alpha=0.5)}),
@@ -92,6 +98,9 @@ def test_ga_has_neither_competition_nor_attraction():
         ({"crossover": UniformCrossover()}, {"crossover": UniformCrossover()}),
         ({"split_point": False}, {"crossover": SlerpCrossover()}),
         ({"angle": "part"}, {"crossover": SplitSlerpCrossover("part")}),
+        ({"chromosomes": HALVES}, {"crossover": SplitSlerpCrossover("whole", HALVES)}),
+        ({"chromosomes": HALVES, "angle": "part"}, {"crossover": SplitSlerpCrossover("part", HALVES)}),
+        ({"chromosomes": HALVES, "split_point": False}, {"crossover": SlerpCrossover(HALVES)}),
         ({"mutation": GaussianMutation(0.1)}, {"mutation": GaussianMutation(0.1)}),
         (
             {"selector": TournamentSelector(3)},
@@ -131,9 +140,17 @@ def test_ga_is_m2n2_without_its_two_ideas(scorer, seed):
     [
         ({"crossover": "uniform"}, "crossover must be 'slerp'.*got 'uniform'"),
         ({"crossover": UniformCrossover(), "split_point": False}, "split_point=False.*with crossover=UniformCross"),
-        ({"crossover": UniformCrossover(), "angle": "part"}, "angle='part' with crossover=UniformCrossover"),
+        ({"crossover": UniformCrossover(), "angle": "part"}, "angle='part'.*with crossover=UniformCrossover"),
+        (
+            {"crossover": UniformCrossover(), "chromosomes": HALVES},
+            r"split_point and chromosomes belong to.*chromosomes=Chromosomes\(.*with crossover=UniformCrossover",
+        ),
+        ({"crossover": None, "chromosomes": HALVES}, r"chromosomes=Chromosomes\(.*with crossover=None"),
         ({"crossover": None, "split_point": False}, "split_point=False.*with crossover=None"),
-        ({"split_point": False, "angle": "part"}, "split_point=False, angle='part'"),
+        (
+            {"split_point": False, "angle": "part"},
+            "angle to its split point: got split_point=False, angle='part', chromosomes=None with crossover='slerp'",
+        ),
         ({"angle": "half"}, "angle.*'whole', 'part'.*got 'half'"),
     ],
 )

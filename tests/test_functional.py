@@ -11,12 +11,14 @@ from hypothesis.extra.numpy import arrays
 
 from evoniche import functional
 from evoniche.functional import (
+    Chromosomes,
     attraction,
     case_capacity,
     case_load,
     case_weights,
     coverage,
     entropy,
+    lerp,
     niches,
     relative_scores,
     shared_fitness,
@@ -284,7 +286,7 @@ def test_fitness_and_attraction_in_half_precision(dtype):
     np.testing.assert_allclose(g.float(), [[0.5 / 1.5 + 1 / 2, 1 / 2 + 1, 0], [0, 1, 0]], rtol=1e-2)
 
 
-# SLERP.
+# LERP and SLERP.
 
 
 def directions(n=20, size=9, seed=0):
@@ -304,10 +306,16 @@ def test_slerp(lib):
     lib.equal(slerp(a, b, [1 / 3, 0.5, 0.25]), [[3**0.5, 1], [3 * 0.5**0.5, 0.5**0.5], [0.25, 0.5]])
 
 
-def test_slerp_begins_with_a_and_ends_with_b(lib):
+def test_lerp(lib):
+    a, b = lib([[2, 0, 1], [3, 1, 0]]), lib([[0, 2, 1], [3, 5, 8]])
+    lib.equal(lerp(a, b, [0.25, 0.5]), [[1.5, 0.5, 1], [3, 3, 4]])
+
+
+@pytest.mark.parametrize("merge", [lerp, slerp])
+def test_a_merge_begins_with_a_and_ends_with_b(lib, merge):
     a, b = directions()
-    lib.equal(slerp(lib(a), lib(b), np.zeros(20)), a)
-    lib.equal(slerp(lib(a), lib(b), np.ones(20)), b)
+    lib.equal(merge(lib(a), lib(b), np.zeros(20)), a)
+    lib.equal(merge(lib(a), lib(b), np.ones(20)), b)
 
 
 def test_slerp_keeps_the_norm_and_goes_along_the_angle(lib):
@@ -332,10 +340,11 @@ def test_slerp_of_vectors_on_one_line_is_linear(lib, factor):
         lib.equal(split_slerp(lib(a), b, t, np.full(20, 8), angle=angle), expected, slack=10)
 
 
-def test_slerp_is_the_same_from_the_other_end():
+@pytest.mark.parametrize("merge", [lerp, slerp])
+def test_a_merge_is_the_same_from_the_other_end(merge):
     a, b = directions()
     t = np.random.default_rng(1).random(20)
-    np.testing.assert_allclose(slerp(a, b, t), slerp(b, a, 1 - t), rtol=1e-9)
+    np.testing.assert_allclose(merge(a, b, t), merge(b, a, 1 - t), rtol=1e-9)
 
 
 def test_split_slerp_along_the_whole_angle(lib):
@@ -371,6 +380,58 @@ def test_split_slerp_is_slerp_of_its_parts(lib, angle):
     lib.equal(split_slerp(lib(a), lib(b), ratio, split, angle=angle), expected, slack=10)
 
 
+# A right angle in the first chromosome, which lies scattered; 60 degrees in the second; one line in the third.
+GROUPS = Chromosomes.of([1, 2, 1, 1], ["right", "sixty", "right", "line"])
+A, B = [[1, 2, 0, 0, 4]], [[0, 1.5, 1.5 * 3**0.5, 2, 8]]
+
+
+def test_lerp_of_chromosomes(lib):
+    child = lerp(lib(A), lib(B), [[0.25, 0.5, 1]], chromosomes=GROUPS)
+    lib.equal(child, [[0.75, 1.75, 0.75 * 3**0.5, 0.5, 8]])
+
+
+def test_slerp_of_chromosomes(lib):
+    child = slerp(lib(A), lib(B), [[1 / 3, 0.5, 0.25]], chromosomes=GROUPS)
+    lib.equal(child, [[math.cos(math.pi / 6), 3.5 / 3**0.5, 1.5, 1, 5]])
+
+
+@pytest.mark.parametrize("angle", ["whole", "part"])
+def test_split_slerp_of_chromosomes(lib, angle):
+    child = split_slerp(lib(A), lib(B), [[1 / 3, 0.5, 0.25]], [[1, 1, 1]], angle=angle, chromosomes=GROUPS)
+    if angle == "whole":  # 1/3 and then 2/3 of the right angle, 1/2 of the 60 degrees all the way
+        lib.equal(child, [[math.cos(math.pi / 6), 3.5 / 3**0.5, 1.5, 2 * math.cos(math.pi / 6), 5]])
+    else:  # no angle is left in parts of one number
+        lib.equal(child, [[2 / 3, 1.75, 0.75 * 3**0.5, 4 / 3, 5]])
+
+
+def test_each_row_has_ratios_and_splits_of_its_own(lib):
+    a, b = directions(size=5)
+    rng = np.random.default_rng(1)
+    ratio = rng.random((20, 3))
+    split = np.stack([np.ones(20, dtype=int), rng.integers(1, 3, size=20), np.ones(20, dtype=int)], axis=1)
+    groups = Chromosomes.of([1, 2, 1, 1], ["two", "three", "one", "three"])
+    for merge, drawn in ((lerp, (ratio,)), (slerp, (ratio,)), (split_slerp, (ratio, split))):
+        rows = [merge(a[[i]], b[[i]], *(x[i] for x in drawn), chromosomes=groups)[0] for i in range(20)]
+        lib.equal(merge(lib(a), lib(b), *drawn, chromosomes=groups), rows, slack=10)
+
+
+@pytest.mark.parametrize("merge", [lerp, slerp])
+def test_chromosomes_of_another_size_are_refused(merge):
+    with pytest.raises(ValueError, match="these chromosomes are of genomes of 5 numbers, got 3"):
+        merge(np.ones((1, 3)), np.ones((1, 3)), [[0.5] * 3], chromosomes=GROUPS)
+
+
+def test_the_parents_are_left_as_they_are(lib):
+    a, b = directions()
+    parents = lib(a), lib(b)
+    t, groups = np.random.default_rng(1).random((20, 2)), Chromosomes.of([4, 5], [0, 1])
+    for merge, drawn in ((lerp, (t,)), (slerp, (t,)), (split_slerp, (t, np.full((20, 2), 3)))):
+        for ratios, chromosomes in ((drawn, groups), ([x[:, 0] for x in drawn], None)):
+            merge(*parents, *ratios, chromosomes=chromosomes)
+            lib.equal(parents[0], a)
+            lib.equal(parents[1], b)
+
+
 def test_split_slerp_of_an_empty_half_is_its_other_half():
     a, b = np.array([[0.0, 0.0, 1.0, 2.0]]), np.array([[1.0, 1.0, 1.0, 2.0]])
     np.testing.assert_allclose(split_slerp(a, b, [0.25], [2], angle="part"), [[0.25, 0.25, 1, 2]])
@@ -388,11 +449,17 @@ def test_slerp_in_half_precision(dtype, angle):
     a, b = (torch.asarray(x, dtype=getattr(torch, dtype)) for x in directions(size=400))
     ratio, split = np.random.default_rng(1).random(20), np.random.default_rng(2).integers(1, 400, size=20)
     eps = torch.finfo(a.dtype).eps
-    for child, expected in (
-        (slerp(a, b, ratio), slerp(a.double(), b.double(), ratio)),
-        (split_slerp(a, b, ratio, split, angle=angle),
-         split_slerp(a.double(), b.double(), ratio, split, angle=angle)),
-    ):  # fmt: skip
+    groups = {"chromosomes": Chromosomes.of([90, 110, 200], ["a", "b", "a"])}
+    ratios, splits = np.random.default_rng(3).random((20, 2)), np.random.default_rng(4).integers(1, 110, size=(20, 2))
+    for merge, drawn, options in (
+        (lerp, [ratio], {}),
+        (slerp, [ratio], {}),
+        (split_slerp, [ratio, split], {"angle": angle}),
+        (lerp, [ratios], groups),
+        (slerp, [ratios], groups),
+        (split_slerp, [ratios, splits], {"angle": angle, **groups}),
+    ):
+        child, expected = (merge(*pair, *drawn, **options) for pair in ((a, b), (a.double(), b.double())))
         assert child.dtype == a.dtype
         np.testing.assert_allclose(child.double(), expected, atol=8 * eps, rtol=2 * eps)
 

@@ -1,9 +1,17 @@
 """How two parents become a child: one operator a file."""
 
 from evoniche.crossovers.k_point import KPointCrossover
+from evoniche.crossovers.lerp import LerpCrossover
 from evoniche.crossovers.order import OrderCrossover
 from evoniche.crossovers.slerp import SlerpCrossover
 from evoniche.crossovers.split_slerp import SplitSlerpCrossover
 from evoniche.crossovers.uniform import UniformCrossover
 
-__all__ = ["KPointCrossover", "OrderCrossover", "SlerpCrossover", "SplitSlerpCrossover", "UniformCrossover"]
+__all__ = [
+    "KPointCrossover",
+    "LerpCrossover",
+    "OrderCrossover",
+    "SlerpCrossover",
+    "SplitSlerpCrossover",
+    "UniformCrossover",
+]

@@ -8,8 +8,9 @@ import attrs
 from numpy.random import Generator
 
 from evoniche import functional
-from evoniche.batches import Batch, namespace
-from evoniche.checks import float_genomes
+from evoniche.batches import Batch, reshape
+from evoniche.checks import flat_vectors
+from evoniche.functional import Chromosomes
 from evoniche.roles import Crossover
 
 __all__ = ["SlerpCrossover"]
@@ -21,16 +22,21 @@ class SlerpCrossover(Crossover):
     """SLERP_t(A, B) of the whole vectors with t ~ U(0, 1) for each child (White 2016).
 
     It is M2N2's crossover without the split point (Abrantes 2025, section 4).
+
+    Args:
+        chromosomes: Groups of numbers with a ratio and an angle of their own; all in one when None.
     """
 
+    chromosomes: Chromosomes | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(Chromosomes))
+    )
+
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross float arrays of shape (n, ...); what follows the leading axis counts as one vector.
+        """Cross float arrays of shape (n, ...); what follows the leading axis counts as one vector. Or `Recipes`.
 
         Raises:
-            ValueError: Not float arrays of one shape.
+            ValueError: Neither of one shape, or chromosomes of another size.
         """
-        float_genomes(self, a, b)
-        n = a.shape[0]
-        xp = namespace(a, b)
-        flat_a, flat_b = xp.reshape(a, (n, -1)), xp.reshape(b, (n, -1))  # (n, size)
-        return xp.reshape(functional.slerp(flat_a, flat_b, rng.random(n)), a.shape)
+        flat_a, flat_b = flat_vectors(self, a, b)
+        t = rng.random((flat_a.shape[0], self.chromosomes.count if self.chromosomes else 1))
+        return reshape(functional.slerp(flat_a, flat_b, t, chromosomes=self.chromosomes), a.shape)

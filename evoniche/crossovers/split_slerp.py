@@ -9,9 +9,9 @@ import numpy as np
 from numpy.random import Generator
 
 from evoniche import functional
-from evoniche.batches import Batch, namespace
-from evoniche.checks import float_genomes, one_of
-from evoniche.functional import Angle
+from evoniche.batches import Batch, reshape
+from evoniche.checks import flat_vectors, one_of
+from evoniche.functional import Angle, Chromosomes
 from evoniche.roles import Crossover
 
 __all__ = ["SplitSlerpCrossover"]
@@ -28,23 +28,27 @@ class SplitSlerpCrossover(Crossover):
     Args:
         angle: "whole" interpolates along the angle between the whole vectors, as the authors' code does; "part"
             takes each part's own angle, as eq. 2 reads.
+        chromosomes: Groups of numbers that are crossed as if each were a genome of its own, with its own ratio, split
+            point and angle; all in one when None.
     """
 
     angle: Angle = attrs.field(default="whole", validator=one_of("whole", "part"))
+    chromosomes: Chromosomes | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(Chromosomes))
+    )
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross float arrays of shape (n, ...); what follows the leading axis counts as one vector.
+        """Cross float arrays of shape (n, ...); what follows the leading axis counts as one vector. Or `Recipes`.
 
         Raises:
-            ValueError: Not float arrays of one shape, or fewer than two numbers to split.
+            ValueError: Neither of one shape, fewer than two numbers to split, or chromosomes of another size.
         """
-        float_genomes(self, a, b)
-        n = a.shape[0]
-        xp = namespace(a, b)
-        flat_a, flat_b = xp.reshape(a, (n, -1)), xp.reshape(b, (n, -1))  # (n, size)
-        size = flat_a.shape[1]
+        flat_a, flat_b = flat_vectors(self, a, b)
+        n, size = flat_a.shape
         if size < 2:
             raise ValueError(f"SplitSlerpCrossover needs genomes of at least 2 numbers to split, got {size}.")
-        ratio = rng.random(n)
-        split = 1 + (rng.random(n) * (size - 1)).astype(np.int64)
-        return xp.reshape(functional.split_slerp(flat_a, flat_b, ratio, split, angle=self.angle), a.shape)
+        sizes = (self.chromosomes or Chromosomes.whole(size)).sizes
+        ratio = rng.random((n, len(sizes)))
+        split = 1 + (rng.random((n, len(sizes))) * (sizes - 1)).astype(np.int64)
+        child = functional.split_slerp(flat_a, flat_b, ratio, split, angle=self.angle, chromosomes=self.chromosomes)
+        return reshape(child, a.shape)

@@ -1,5 +1,6 @@
 """The formulas of M2N2 as pure functions, for numpy arrays, torch tensors and the rest of the array API."""
 
+from evoniche.functional.chromosomes import Chromosomes
 from evoniche.functional.niches import (
     EPS,
     Capacity,
@@ -12,18 +13,20 @@ from evoniche.functional.niches import (
     relative_scores,
     shared_fitness,
 )
-from evoniche.functional.slerp import Angle, slerp, slerp_weights, split_slerp
+from evoniche.functional.slerp import Angle, lerp, slerp, slerp_weights, split_slerp
 
 __all__ = [
     "EPS",
     "Angle",
     "Capacity",
+    "Chromosomes",
     "attraction",
     "case_capacity",
     "case_load",
     "case_weights",
     "coverage",
     "entropy",
+    "lerp",
     "relative_scores",
     "shared_fitness",
     "slerp",

@@ -124,6 +124,7 @@ def shared_fitness(
     relative: bool = False,
     eps: float = EPS,
     load: Array | None = None,
+    importance: ArrayLike | None = None,
 ) -> Array:
     """f_i = sum_j S_ij c_j / (z_j**alpha + eps): fitness under competition (Abrantes 2025, eq. 3 and 5).
 
@@ -134,6 +135,7 @@ def shared_fitness(
         relative: Share what a member scores above the worst on each case (section 4.3).
         eps: Keeps the division defined.
         load: z where the caller keeps it up to date; computed when missing.
+        importance: How much each case counts, shape (cases,): a factor of its capacity. All the same when None.
 
     Returns:
         Shape (members,).
@@ -148,7 +150,7 @@ def shared_fitness(
     if not alpha >= 0:
         raise ValueError(f"alpha must be >= 0, got {alpha!r}.")
     scores = _floats(scores)
-    load, floor, c = _resources(scores, load, capacity, relative)
+    load, floor, c = _resources(scores, load, capacity, relative, importance)
     w = like(case_weights(load, c, alpha=alpha, eps=eps), scores)  # (cases,)
     # S @ w, row by row: a matrix product sums rows differently, and equals would not be equally fit.
     return namespace(scores).vecdot(scores if floor is None else scores - floor, w[None, :])  # (members,)
@@ -162,6 +164,7 @@ def attraction(
     relative: bool = False,
     eps: float = EPS,
     load: Array | None = None,
+    importance: ArrayLike | None = None,
     binary: bool | None = None,
 ) -> Array:
     """g(A, B) = sum_j c_j / (z_j + eps) max(S_Bj - S_Aj, 0): how well B complements A (Abrantes 2025, eq. 4).
@@ -173,6 +176,7 @@ def attraction(
         relative: Price the cases by what members score above the worst; the differences are the same.
         eps: Keeps the division defined.
         load: z where the caller keeps it up to date; computed when missing.
+        importance: How much each case counts, shape (cases,): a factor of its capacity. All the same when None.
         binary: Whether every score is 0 or 1, which makes this one matrix product; found out when None.
 
     Returns:
@@ -184,7 +188,7 @@ def attraction(
     """
     scores = _floats(scores)
     xp = namespace(scores)
-    load, _, c = _resources(scores, load, capacity, relative)
+    load, _, c = _resources(scores, load, capacity, relative, importance)
     w = like(case_weights(load, c, eps=eps), scores)  # (cases,)
     if binary is None:
         binary = bool(xp.all((scores == 0) | (scores == 1)))
@@ -203,26 +207,28 @@ def attraction(
     return weights
 
 
-def coverage(scores: Array, *, threshold: float = 0.5) -> float:
+def coverage(scores: Array, *, threshold: float = 0.5, importance: ArrayLike | None = None) -> float:
     """The share of cases that some member solves (Abrantes 2025, fig. 3 left).
 
     Args:
         scores: S, shape (members, cases).
         threshold: A case is solved from this score on.
+        importance: How much each case counts, shape (cases,); all the same when None.
 
     Returns:
         0 to 1.
     """
     xp = namespace(scores)
-    return float(xp.mean(xp.astype(xp.max(scores, axis=0) >= threshold, xp.float64)))
+    return _mean(xp.astype(xp.max(scores, axis=0) >= threshold, xp.float64), importance)
 
 
-def entropy(scores: Array, *, threshold: float = 0.5) -> float:
+def entropy(scores: Array, *, threshold: float = 0.5, importance: ArrayLike | None = None) -> float:
     """The mean over cases of H2(p_j), p_j being the share of members that solve it (Abrantes 2025, fig. 3 right).
 
     Args:
         scores: S, shape (members, cases).
         threshold: A case is solved from this score on.
+        importance: How much each case counts, shape (cases,); all the same when None.
 
     Returns:
         Bits, 0 (all members alike) to 1 (every case solved by half of the members).
@@ -233,7 +239,16 @@ def entropy(scores: Array, *, threshold: float = 0.5) -> float:
     mixed = (p > 0) & (p < 1)
     p = xp.where(mixed, p, xp.asarray(0.5, dtype=p.dtype, device=device(p)))
     bits = -(p * xp.log2(p) + (1 - p) * xp.log2(1 - p))
-    return float(xp.mean(xp.where(mixed, bits, xp.zeros_like(bits))))
+    return _mean(xp.where(mixed, bits, xp.zeros_like(bits)), importance)
+
+
+def _mean(values: Array, importance: ArrayLike | None) -> float:
+    """The mean over cases, weighted by their importance."""
+    xp = namespace(values)
+    if importance is None:
+        return float(xp.mean(values))
+    v = like(importance, values)
+    return float(xp.sum(values * v) / xp.sum(v))
 
 
 def _floats(scores: Array) -> Array:
@@ -248,15 +263,17 @@ def _positive(x: Array) -> Array:
 
 
 def _resources(
-    scores: Array, load: Array | None, capacity: Capacity, relative: bool
+    scores: Array, load: Array | None, capacity: Capacity, relative: bool, importance: ArrayLike | None
 ) -> tuple[Array, Array | None, Array]:
     """Load, floor (the worst score of each case; None unless relative) and capacity, each of shape (cases,)."""
+    xp = namespace(scores)
     c = case_capacity(scores, capacity)
     load = case_load(scores) if load is None else load
-    if not relative:
-        return load, None, c
-    xp = namespace(scores)
-    floor = xp.min(scores, axis=0)
-    if isinstance(capacity, str) and capacity == "max":
+    floor = xp.min(scores, axis=0) if relative else None
+    if relative and isinstance(capacity, str) and capacity == "max":
         c = c - floor
+    if importance is not None:
+        c = c * like(importance, c)
+    if floor is None:
+        return load, None, c
     return case_load(scores - floor), floor, c

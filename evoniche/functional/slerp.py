@@ -1,21 +1,28 @@
 """Interpolation between vectors, and M2N2's crossover by it.
 
 Equation numbers are those of Abrantes, Lange and Tang 2025 (M2N2, GECCO 2025, arXiv 2508.16204).
+
+A merge is a combination of two parents whose weights are constant along each piece of the genome, and the weights of
+SLERP follow from dot products alone. So all of this works on arrays and on any `batches.Vectors` that can tell its dot
+products and be combined, such as merge recipes, by the same code.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-from array_api_compat import device
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from evoniche.batches import like, namespace, to_numpy
+from evoniche.batches import Vectors, like, namespace, to_numpy
+from evoniche.functional.chromosomes import Chromosomes
 
-__all__ = ["Angle", "slerp", "slerp_weights", "split_slerp"]
+__all__ = ["Angle", "lerp", "slerp", "slerp_weights", "split_slerp"]
 
 Array = Any
+Floats = NDArray[np.float64]
+Dots = tuple[Floats, Floats, Floats]
 Angle = Literal["whole", "part"]
 
 
@@ -50,82 +57,168 @@ def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array) -> tuple[Array, Arr
     )
 
 
-def slerp(a: Array, b: Array, t: ArrayLike) -> Array:
-    """SLERP_t(a, b): spherical linear interpolation, row by row (White 2016).
+def lerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None = None) -> Array:
+    """(1 - t) a + t b: linear interpolation, row by row.
 
     Args:
-        a: Shape (n, size).
+        a: Shape (n, size): an array or `Vectors`.
         b: Shape (n, size).
-        t: Shape (n,): 0 gives a, 1 gives b.
-
-    Returns:
-        Shape (n, size), in the dtype of a.
-
-    >>> slerp(np.array([[2.0, 0.0]]), np.array([[0.0, 2.0]]), [0.5]).round(3)
-    array([[1.414, 1.414]])
-    """
-    aa, ab, bb = _dots(a, b)
-    wa, wb = slerp_weights(aa, ab, bb, like(t, aa))  # (n,)
-    return _blend(a, b, wa[:, None], wb[:, None])
-
-
-def split_slerp(a: Array, b: Array, ratio: ArrayLike, split: ArrayLike, *, angle: Angle = "whole") -> Array:
-    """concat(SLERP_wm(A[:ws], B[:ws]), SLERP_(1-wm)(A[ws:], B[ws:])), row by row (Abrantes 2025, eq. 2).
-
-    Args:
-        a: A, shape (n, size).
-        b: B, shape (n, size).
-        ratio: w_m, shape (n,), 0 to 1.
-        split: w_s, shape (n,), integers from 1 to size - 1.
-        angle: "whole" interpolates along the angle between the whole vectors, as the authors' code does; "part"
-            takes each part's own angle, as eq. 2 reads.
+        t: Shape (n,), or (n, count) with chromosomes: 0 gives a, 1 gives b.
+        chromosomes: Groups with a t of their own; all in one when None.
 
     Returns:
         Shape (n, size), in the dtype of a.
 
     Raises:
-        ValueError: An unknown angle, or a split that leaves no head or no tail.
+        ValueError: Chromosomes of another size.
+    """
+    chromosomes = _chromosomes(chromosomes, a)
+    t = _ratios(t, chromosomes)[:, chromosomes.labels]  # (n, stretches)
+    return _blend(a, b, _rows(chromosomes.boundaries, len(t)), 1 - t, t)
+
+
+def slerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None = None) -> Array:
+    """SLERP_t(a, b): spherical linear interpolation, row by row (White 2016).
+
+    Args:
+        a: Shape (n, size): an array or `Vectors`.
+        b: Shape (n, size).
+        t: Shape (n,), or (n, count) with chromosomes: 0 gives a, 1 gives b.
+        chromosomes: Groups with a t and an angle of their own; all in one when None.
+
+    Returns:
+        Shape (n, size), in the dtype of a.
+
+    Raises:
+        ValueError: Chromosomes of another size.
+
+    >>> slerp(np.array([[2.0, 0.0]]), np.array([[0.0, 2.0]]), [0.5]).round(3)
+    array([[1.414, 1.414]])
+    """
+    chromosomes = _chromosomes(chromosomes, a)
+    t = _ratios(t, chromosomes)  # (n, count)
+    wa, wb = slerp_weights(*_dots_of_chromosomes(a, b, chromosomes), t)  # (n, count)
+    bounds = _rows(chromosomes.boundaries, len(t))
+    return _blend(a, b, bounds, wa[:, chromosomes.labels], wb[:, chromosomes.labels])
+
+
+def split_slerp(
+    a: Array,
+    b: Array,
+    ratio: ArrayLike,
+    split: ArrayLike,
+    *,
+    angle: Angle = "whole",
+    chromosomes: Chromosomes | None = None,
+) -> Array:
+    """concat(SLERP_wm(A[:ws], B[:ws]), SLERP_(1-wm)(A[ws:], B[ws:])), row by row (Abrantes 2025, eq. 2).
+
+    Args:
+        a: A, shape (n, size): an array or `Vectors`.
+        b: B, shape (n, size).
+        ratio: w_m, shape (n,), 0 to 1; (n, count) with chromosomes.
+        split: w_s, shape (n,), integers from 1 to size - 1; (n, count) with chromosomes, counted along each.
+        angle: "whole" interpolates along the angle between the whole vectors, as the authors' code does; "part"
+            takes each part's own angle, as eq. 2 reads.
+        chromosomes: Groups that are merged as if each were a genome of its own; all in one when None.
+
+    Returns:
+        Shape (n, size), in the dtype of a.
+
+    Raises:
+        ValueError: An unknown angle, a split that leaves no head or no tail, or chromosomes of another size.
 
     >>> split_slerp(np.eye(2)[:1], np.eye(2)[1:], [1.0], [1])
     array([[0., 0.]])
     """
     if angle not in ("whole", "part"):
         raise ValueError(f"angle must be 'whole' or 'part', got {angle!r}.")
-    xp = namespace(a, b)
-    n, size = a.shape
-    ratio, split = to_numpy(ratio), to_numpy(split)
-    if len(split) and not 1 <= split.min() <= split.max() < size:
-        raise ValueError(f"split must be from 1 to size - 1 = {size - 1}, got {split.tolist()}.")
-    precision = a.dtype if xp.finfo(a.dtype).bits >= 32 else xp.float32
-    t = np.array([ratio, 1 - ratio]).T  # (n, 2): in head and tail
-    lengths = xp.asarray(np.array([split, size - split]).T.ravel(), device=device(a))  # (2n,)
-
-    def along(values: Array) -> Array:  # (n, 2), constant in head and tail -> (n, size)
-        return xp.reshape(xp.repeat(xp.reshape(xp.astype(values, precision), (-1,)), lengths), (n, size))
-
+    chromosomes = _chromosomes(chromosomes, a)
+    ratio = _ratios(ratio, chromosomes)  # (n, count)
+    bounds, labels, tail = chromosomes.cut(np.reshape(to_numpy(split), ratio.shape))  # (n, pieces)
+    t = np.take_along_axis(ratio, labels, axis=1)
+    t = np.where(tail, 1 - t, t)
     if angle == "whole":
-        aa, ab, bb = (dot[:, None] for dot in _dots(a, b))  # (n, 1)
+        dots, group = _dots_of_chromosomes(a, b, chromosomes), labels
     else:
-        head = xp.astype(along(like(np.tile([1.0, 0.0], (n, 1)), a)), a.dtype)
-        parts = _dots(a * head, b * head), _dots(a * (1 - head), b * (1 - head))
-        aa, ab, bb = (xp.stack(pair, axis=1) for pair in zip(*parts, strict=True))  # (n, 2)
-    wa, wb = slerp_weights(aa, ab, bb, like(t, aa))  # (n, 2)
-    return _blend(a, b, along(wa), along(wb))
+        group = 2 * labels + tail
+        dots = _grouped(_dots(a, b, bounds), group, 2 * chromosomes.count)
+    aa, ab, bb = (np.take_along_axis(dot, group, axis=1) for dot in dots)
+    wa, wb = slerp_weights(aa, ab, bb, t)  # (n, pieces)
+    return _blend(a, b, bounds, wa, wb)
 
 
-def _blend(a: Array, b: Array, wa: Array, wb: Array) -> Array:
-    """The sum a wa + b wb, rounded once to the dtype of a; the weights broadcast."""
-    xp = namespace(a, b)
-    precision = a.dtype if xp.finfo(a.dtype).bits >= 32 else xp.float32
-    child = xp.astype(a, precision, copy=False) * xp.astype(wa, precision, copy=False)
-    child += xp.astype(b, precision, copy=False) * xp.astype(wb, precision, copy=False)
-    return xp.astype(child, a.dtype, copy=False)
+def _chromosomes(chromosomes: Chromosomes | None, a: Array) -> Chromosomes:
+    size = a.shape[1]
+    if chromosomes is None:
+        return Chromosomes.whole(size)
+    if chromosomes.size != size:
+        raise ValueError(f"these chromosomes are of genomes of {chromosomes.size} numbers, got {size}.")
+    return chromosomes
 
 
-def _dots(a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """The dot products a . a, a . b and b . b of each row, as float64 of shape (n,)."""
+def _ratios(t: ArrayLike, chromosomes: Chromosomes) -> Floats:
+    return np.reshape(np.asarray(to_numpy(t), dtype=np.float64), (-1, chromosomes.count))
+
+
+def _rows(bounds: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    return np.broadcast_to(bounds, (n, len(bounds)))
+
+
+def _sums(values: Floats, groups: NDArray[np.int64], count: int) -> Floats:
+    """Sums of the values (n, pieces) of each group, shape (n, count)."""
+    n = len(values)
+    index = np.arange(n)[:, None] * count + groups
+    sums = np.bincount(index.ravel(), values.ravel(), minlength=n * count)
+    return sums.astype(np.float64, copy=False).reshape(n, count)
+
+
+def _grouped(dots: Dots, groups: NDArray[np.int64], count: int) -> Dots:
+    aa, ab, bb = (_sums(dot, groups, count) for dot in dots)
+    return aa, ab, bb
+
+
+def _dots_of_chromosomes(a: Array, b: Array, chromosomes: Chromosomes) -> Dots:
+    """The dot products a . a, a . b and b . b of each chromosome, shape (n, count)."""
+    dots = _dots(a, b, _rows(chromosomes.boundaries, a.shape[0]))
+    return _grouped(dots, chromosomes.labels, chromosomes.count)
+
+
+def _dots(a: Array, b: Array, bounds: NDArray[np.int64]) -> Dots:
+    """The dot products a . a, a . b and b . b within the pieces of bounds (n, pieces + 1), shape (n, pieces)."""
+    if isinstance(a, Vectors):
+        return a.dots(b, bounds)
     xp = namespace(a, b)
     if xp.finfo(a.dtype).bits < 32:  # a dot product rounded to 8 or 11 bits would bend the angle
         a, b = xp.astype(a, xp.float32), xp.astype(b, xp.float32)
-    aa, ab, bb = xp.vecdot(a, a), xp.vecdot(a, b), xp.vecdot(b, b)
-    return xp.astype(aa, xp.float64), xp.astype(ab, xp.float64), xp.astype(bb, xp.float64)
+
+    def dots(a: Array, b: Array) -> Floats:
+        return np.stack([to_numpy(xp.vecdot(*pair)) for pair in ((a, a), (a, b), (b, b))]).astype(np.float64)
+
+    if len(bounds) and (bounds == bounds[0]).all():
+        found = np.stack([dots(a[:, start:stop], b[:, start:stop]) for start, stop in pairwise(bounds[0])], axis=-1)
+    else:
+        found = np.zeros((3, len(bounds), bounds.shape[1] - 1))
+        for i, row in enumerate(bounds):
+            for j, (start, stop) in enumerate(pairwise(row)):
+                found[:, i, j] = dots(a[i, start:stop], b[i, start:stop])
+    return found[0], found[1], found[2]
+
+
+def _blend(a: Array, b: Array, bounds: NDArray[np.int64], wa: Floats, wb: Floats) -> Array:
+    """A wa + b wb with weights (n, pieces) that are constant in each piece, rounded once to the dtype of a."""
+    if isinstance(a, Vectors):
+        return a.blend(b, bounds, wa, wb)
+    xp = namespace(a, b)
+    precision = a.dtype if xp.finfo(a.dtype).bits >= 32 else xp.float32
+    lengths = None if wa.shape[1] == 1 else like(np.diff(bounds).ravel(), a, xp.int64)
+
+    def along(weights: Floats) -> Array:  # (n, pieces) -> (n, size), or (n, 1) where they are constant
+        weights = like(weights, a, precision)
+        if lengths is None:
+            return weights
+        return xp.reshape(xp.repeat(xp.reshape(weights, (-1,)), lengths), a.shape)
+
+    child = xp.astype(a, precision, copy=False) * along(wa)
+    child += xp.astype(b, precision, copy=False) * along(wb)
+    return xp.astype(child, a.dtype, copy=False)

@@ -5,5 +5,14 @@ from evoniche.genomes.integer import IntegerGenome
 from evoniche.genomes.object import ObjectGenome
 from evoniche.genomes.permutation import PermutationGenome
 from evoniche.genomes.real import RealGenome
+from evoniche.genomes.recipe import RecipeGenome, Recipes
 
-__all__ = ["BinaryGenome", "IntegerGenome", "ObjectGenome", "PermutationGenome", "RealGenome"]
+__all__ = [
+    "BinaryGenome",
+    "IntegerGenome",
+    "ObjectGenome",
+    "PermutationGenome",
+    "RealGenome",
+    "RecipeGenome",
+    "Recipes",
+]

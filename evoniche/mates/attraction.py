@@ -49,6 +49,7 @@ class AttractionMateSelector(MateSelector):
             relative=self.relative,
             eps=self.eps,
             load=population.load,
+            importance=population.importance,
             binary=population.binary,
         )  # (n, members)
         unattracted = np.flatnonzero(~weights.any(axis=1))

@@ -50,6 +50,7 @@ class ImplicitSharing(Sharing):
         scores = functional.relative_scores(population.scores) if self.relative else population.scores
         load = functional.case_load(scores) if self.relative else population.load
         c = functional.case_capacity(scores, self.capacity)
+        c = c if population.importance is None else c * population.importance
         weights: NDArray[np.floating] = functional.case_weights(load, c, alpha=self.alpha, eps=self.eps)
         return weights
 
@@ -62,5 +63,6 @@ class ImplicitSharing(Sharing):
             relative=self.relative,
             eps=self.eps,
             load=population.load,
+            importance=population.importance,
         )
         return fitness

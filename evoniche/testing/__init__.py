@@ -2,7 +2,7 @@
 
 A check raises `AssertionError` with the rule that was broken. Common to all: inputs stay as they are, the same rng
 gives the same result, global randomness is left alone, and the operator pickles. Genomes are compared by `==`, batches
-of a type of their own by their pickles.
+of a type of their own by theirs, or by their pickles where they have none.
 
 >>> from evoniche import GaussianMutation
 >>> check_mutation(GaussianMutation(0.1), np.zeros((3, 5)))

@@ -110,7 +110,7 @@ def same(a: Any, b: Any) -> bool:
         return same([*a.items()], [*b.items()])
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, BatchType):
+    if isinstance(a, BatchType) and type(a).__eq__ is object.__eq__:
         return pickle.dumps(a) == pickle.dumps(b)
     return bool(a == b)
 

@@ -10,10 +10,12 @@ import pytest
 
 import evoniche
 from evoniche import (
+    ArraySeeds,
     AttractionMateSelector,
     BinaryGenome,
     BitFlipMutation,
     ChainMutation,
+    Chromosomes,
     Crossover,
     GaussianMutation,
     GenerationalReplacement,
@@ -23,6 +25,7 @@ from evoniche import (
     IntegerGenome,
     IntegerResetMutation,
     KPointCrossover,
+    LerpCrossover,
     MateSelector,
     Mutation,
     ObjectGenome,
@@ -31,6 +34,10 @@ from evoniche import (
     RankSelector,
     RawSharing,
     RealGenome,
+    Recipe,
+    RecipeGenome,
+    Recipes,
+    RecordedScorer,
     Replacement,
     RouletteSelector,
     Scorer,
@@ -66,6 +73,21 @@ IMAGES = REALS.reshape(6, 3, 3)
 BITS = REALS > 0
 INTEGERS = np.random.default_rng(1).integers(0, 4, size=(6, 9))
 ORDERS = PermutationGenome(9).sample(6, rng=generator(0))
+GROUPS = Chromosomes.of([2, 3, 1, 3], ["a", "b", "one", "a"])
+SEEDS = ArraySeeds([*REALS[:4]], block=4)
+TASKS = ArraySeeds([*SINGLES[:4]], base=SINGLES[4])
+AXES = ArraySeeds([np.array([3.0, 0.0]), np.array([0.0, 4.0])])
+MERGING = [
+    LerpCrossover(),
+    LerpCrossover(GROUPS),
+    SlerpCrossover(),
+    SlerpCrossover(GROUPS),
+    SplitSlerpCrossover(),
+    SplitSlerpCrossover("whole", GROUPS),
+    SplitSlerpCrossover("part"),
+    SplitSlerpCrossover("part", GROUPS),
+]
+RECIPES = [RecipeGenome(bank, SplitSlerpCrossover("part")).sample(7, rng=generator(0)) for bank in (SEEDS, TASKS)]
 WORDS = ["", "a", "ab", "bbb", "ab"]
 LISTS = [[1, 2], [3], [], [1, 2]]
 
@@ -133,11 +155,16 @@ GENOMES = [
     RealGenome(6),
     RealGenome(6, dtype="float32", std=3),
     RealGenome(2, bounds=([0, -1], [1, 5])),
+    RecipeGenome(SEEDS),
+    RecipeGenome(TASKS),
+    RecipeGenome(ArraySeeds([REALS])),
+    *[RecipeGenome(SEEDS, crossover) for crossover in MERGING],
 ]
 SCORERS = [
     (SingleScorer(largest), REALS),
     (SingleScorer(how_often), WORDS),
     (larger_than_thresholds, SINGLES),
+    (RecordedScorer(larger_than_thresholds, RealGenome(9)), REALS),
 ]
 SHARINGS = [
     (RawSharing(), None),
@@ -173,9 +200,10 @@ CROSSOVERS = [
     (OrderCrossover(), np.zeros((1, 1), dtype=np.int64)),
     *[
         (crossover, genomes)
-        for crossover in (SlerpCrossover(), SplitSlerpCrossover(), SplitSlerpCrossover("part"), UniformCrossover())
-        for genomes in (REALS, SINGLES, IMAGES, np.zeros((2, 3)))
+        for crossover in (*MERGING, UniformCrossover())
+        for genomes in (REALS, SINGLES, IMAGES, np.zeros((2, 9)))
     ],
+    *[(crossover, recipes) for crossover in MERGING for recipes in RECIPES],
     (UniformCrossover(0.2), BITS),
     (UniformCrossover(1), INTEGERS.astype(np.uint8)),
     (one_after_the_other, WORDS),
@@ -227,6 +255,7 @@ def test_genomes(genome):
     (IntegerGenome(3, 0, 9), [[0, 5, 1]], [[0, 7, 1], [1, 1, 0]], [[1, 3]]),
     (PermutationGenome(3), [[0, 1, 2]], [[0, 2, 1], [2, 0, 1]], [[2, 3]]),
     (RealGenome(2), [[0, 0], [3, 0]], [[3, 4]], [[5], [4]]),
+    (RecipeGenome(AXES), Recipes.of_seeds(AXES), Recipes(AXES, [Recipe.of([0, 1, 2], np.eye(2))]), [[4], [3]]),
     (ObjectGenome(a_word, measure=length_difference), ["a", "bbb"], ["", "ab"], [[1, 1], [3, 1]]),
 ])  # fmt: skip
 def test_distances(genome, a, b, expected):
@@ -271,10 +300,10 @@ def test_replacements(replacement):
 def test_replacement_of_genomes_that_are_objects():
     check_replacement(WorstReplacement(), genomes=WORDS)
     check_replacement(GenerationalReplacement(), genomes=IMAGES)
+    check_replacement(WorstReplacement(), genomes=RECIPES[0])
 
 
-@pytest.mark.parametrize("crossover", [SplitSlerpCrossover(), SplitSlerpCrossover("part"), SlerpCrossover(),
-                                       UniformCrossover(), KPointCrossover()])
+@pytest.mark.parametrize("crossover", singles([*MERGING, UniformCrossover(), KPointCrossover()]))
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 def test_crossovers_of_tensors(crossover, dtype):
     torch = pytest.importorskip("torch")

@@ -1,0 +1,42 @@
+"""Linear interpolation."""
+
+from __future__ import annotations
+
+from typing import final
+
+import attrs
+from numpy.random import Generator
+
+from evoniche import functional
+from evoniche.batches import Batch, reshape
+from evoniche.checks import flat_vectors
+from evoniche.functional import Chromosomes
+from evoniche.roles import Crossover
+
+__all__ = ["LerpCrossover"]
+
+
+@final
+@attrs.frozen
+class LerpCrossover(Crossover):
+    """(1 - t) A + t B with t ~ U(0, 1) for each child: the weighted average of two networks (Wortsman 2022).
+
+    In evolution strategies it is whole arithmetic crossover (Michalewicz 1992).
+
+    Args:
+        chromosomes: Groups of numbers with a ratio of their own; all in one when None.
+    """
+
+    chromosomes: Chromosomes | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(Chromosomes))
+    )
+
+    def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
+        """Cross float arrays of shape (n, ...); what follows the leading axis counts as one vector. Or `Recipes`.
+
+        Raises:
+            ValueError: Neither of one shape, or chromosomes of another size.
+        """
+        flat_a, flat_b = flat_vectors(self, a, b)
+        t = rng.random((flat_a.shape[0], self.chromosomes.count if self.chromosomes else 1))
+        return reshape(functional.lerp(flat_a, flat_b, t, chromosomes=self.chromosomes), a.shape)

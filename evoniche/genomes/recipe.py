@@ -1,0 +1,170 @@
+"""Merges of large models, as what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, final
+
+import attrs
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoniche import functional
+from evoniche.batches import Batch
+from evoniche.roles import Crossover, Genome
+from evoniche.seeds import Recipe, SeedBank
+
+__all__ = ["RecipeGenome", "Recipes"]
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@final
+class Recipes:
+    """A batch of recipes over the same seeds: `Vectors`, which SLERP, split SLERP and LERP merge as they do arrays."""
+
+    __slots__ = ("recipes", "seeds")
+
+    def __init__(self, seeds: SeedBank, recipes: Sequence[Recipe]) -> None:
+        """Put recipes together.
+
+        Args:
+            seeds: What they combine.
+            recipes: One for each row.
+
+        Raises:
+            ValueError: A recipe for another number of seeds or parameters.
+        """
+        for recipe in recipes:
+            if (recipe.size, recipe.coefficients.shape[1]) != (seeds.size, seeds.count):
+                raise ValueError(f"these seeds are {seeds.count} of {seeds.size:,} parameters each, got {recipe!r}.")
+        self.seeds = seeds
+        self.recipes = tuple(recipes)
+
+    @classmethod
+    def of_seeds(cls, seeds: SeedBank) -> Recipes:
+        """The seeds themselves, a row for each."""
+        ends = [0, seeds.size]
+        return cls(seeds, [Recipe.of(ends, row[None]) for row in np.eye(seeds.count)])
+
+    def __repr__(self) -> str:
+        return f"Recipes({list(self.recipes)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Recipes):
+            return NotImplemented
+        return len(self) == len(other) and all(
+            np.array_equal(a.boundaries, b.boundaries) and np.array_equal(a.coefficients, b.coefficients)
+            for a, b in zip(self, other, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        return len(self.recipes)
+
+    def __iter__(self) -> Iterator[Recipe]:
+        return iter(self.recipes)
+
+    def __getitem__(self, row: int) -> Recipe:
+        return self.recipes[row]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, parameters)."""
+        return len(self), self.seeds.size
+
+    def take(self, indices: NDArray[np.intp]) -> Recipes:
+        """The rows at `indices`."""
+        return Recipes(self.seeds, [self.recipes[i] for i in indices])
+
+    def join(self, other: Recipes) -> Recipes:
+        """These rows and then the other's."""
+        return Recipes(self.seeds, self.recipes + other.recipes)
+
+    def dots(self, other: Recipes, bounds: Integers) -> tuple[Floats, Floats, Floats]:
+        """The dot products a . a, a . b and b . b within each piece of bounds (n, pieces + 1), shape (n, pieces)."""
+        found = np.zeros((3, len(self), bounds.shape[1] - 1))
+        for i, (a, b, row) in enumerate(zip(self, other, bounds, strict=True)):
+            cuts = _union(a.boundaries, b.boundaries, row)
+            grams = self.seeds.grams(cuts[:-1], cuts[1:])  # (stretches, K, K)
+            of_a, of_b = a.along(cuts), b.along(cuts)  # (stretches, K)
+            piece = np.searchsorted(row, cuts[:-1], side="right") - 1
+            for j, (left, right) in enumerate(((of_a, of_a), (of_a, of_b), (of_b, of_b))):
+                dots = np.einsum("sk,skl,sl->s", left, grams, right)
+                found[j, i] = np.bincount(piece, dots, minlength=found.shape[2])
+        return found[0], found[1], found[2]
+
+    def blend(self, other: Recipes, bounds: Integers, wa: Floats, wb: Floats) -> Recipes:
+        """A wa + b wb, with weights (n, pieces) that are constant in each piece."""
+        children = []
+        for a, b, row, of_a, of_b in zip(self, other, bounds, wa, wb, strict=True):
+            cuts = _union(a.boundaries, b.boundaries, row)
+            piece = np.searchsorted(row, cuts[:-1], side="right") - 1
+            table = of_a[piece, None] * a.along(cuts) + of_b[piece, None] * b.along(cuts)
+            children.append(Recipe.of(cuts, table))
+        return Recipes(self.seeds, children)
+
+
+def _union(*bounds: Integers) -> Integers:
+    return np.unique(np.concatenate(bounds))
+
+
+@final
+@attrs.frozen
+class RecipeGenome(Genome):
+    """Models merged from seeds without mutation; a batch is `Recipes` (the design, section 7).
+
+    Args:
+        seeds: The models to merge.
+        crossover: How two seeds are merged at random; along SLERP with t ~ U(0, 1) when None.
+    """
+
+    seeds: SeedBank
+    crossover: Crossover | None = None
+
+    def sample(self, n: int, *, rng: Generator) -> Recipes:
+        """The seeds themselves, and then random merges of two of them: what a merge begins with (Abrantes 2025, 4.2).
+
+        So `m2n2(genome=RecipeGenome(seeds), initial=seeds.count + 50)` is the paper's warm-up of 50 merges.
+        """
+        batch = Recipes.of_seeds(self.seeds)
+        first = np.concatenate([np.arange(min(n, len(batch))), rng.integers(len(batch), size=max(0, n - len(batch)))])
+        merged = batch.take(first)
+        if n <= len(batch):
+            return merged
+        a = first[len(batch) :]
+        b = (a + rng.integers(1, max(2, len(batch)), size=len(a))) % len(batch)  # another, where there is one
+        parents = batch.take(a), batch.take(b)
+        if self.crossover is not None:
+            return batch.join(self.crossover.cross(*parents, rng=rng))
+        return batch.join(functional.slerp(*parents, rng.random(len(a))))
+
+    def distance(self, a: Batch, b: Batch) -> Floats:
+        """Euclidean distance between the merged parameters, shape (len(a), len(b))."""
+        distances = np.zeros((len(a), len(b)))
+        for i, one in enumerate(a):
+            for j, another in enumerate(b):
+                cuts = _union(one.boundaries, another.boundaries)
+                apart = one.along(cuts) - another.along(cuts)  # (stretches, K)
+                grams = self.seeds.grams(cuts[:-1], cuts[1:])
+                squared = np.einsum("sk,skl,sl->", apart, grams, apart)
+                distances[i, j] = np.sqrt(max(0.0, squared))
+        return distances
+
+    def pack(self, batch: Batch) -> Mapping[str, NDArray[Any]]:
+        """The recipes one after the other: "segments" (n,), "boundaries" and "coefficients"."""
+        return {
+            "segments": np.array([len(recipe.coefficients) for recipe in batch], dtype=np.int64),
+            "boundaries": np.concatenate([recipe.boundaries for recipe in batch]),
+            "coefficients": np.concatenate([recipe.coefficients for recipe in batch]),
+        }
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Recipes:
+        """The `Recipes` that `pack` made these of, over the seeds of this genome."""
+        ends = np.cumsum(arrays["segments"])[:-1]
+        tables = np.split(arrays["coefficients"], ends)
+        bounds = np.split(arrays["boundaries"], ends + np.arange(1, len(ends) + 1))
+        return Recipes(self.seeds, [Recipe.of(*pair) for pair in zip(bounds, tables, strict=True)])

@@ -1,0 +1,113 @@
+"""Scores that are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoniche.batches import Batch, take, to_numpy
+from evoniche.lifting import as_scorer
+from evoniche.roles import Genome, Scorer
+
+__all__ = ["RecordedScorer"]
+
+_FORMAT = "evoniche-record-1"
+
+
+@final
+class RecordedScorer(Scorer):
+    """Scores no genome twice: neither in a run nor, with a file, in a later one.
+
+    So a run that was cut off goes on where it was: started again with the same seed and settings it asks for the same
+    children, finds their scores on record, and scores the others. Not for scorers that draw lots.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer | Callable[[Batch], Any],
+        genome: Genome,
+        path: Path | None = None,
+        *,
+        about: str = "",
+    ) -> None:
+        """Take up a record, or begin one.
+
+        Args:
+            scorer: Who scores what is not on record.
+            genome: The representation; its `pack` tells genomes apart.
+            path: A file of one line for each genome; in memory alone when None.
+            about: What the scores mean (cases, models): a file about something else is refused.
+
+        Raises:
+            ValueError: The file is no record, or about something else.
+        """
+        self._scorer = as_scorer(scorer)
+        self._genome = genome
+        self._path = path
+        self._rows: dict[str, NDArray[np.float64]] = {}
+        if path is not None:
+            self._open(path, {"format": _FORMAT, "about": about})
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def score(self, genomes: Batch) -> NDArray[np.float64]:
+        """Score what is new, and look up the rest: shape (n, cases), float64."""
+        names = self._names(genomes)
+        new = [i for i, name in enumerate(names) if name not in self._rows and names.index(name) == i]
+        if new:
+            scores = to_numpy(self._scorer.score(take(genomes, new)))
+            if scores.ndim != 2 or len(scores) != len(new):
+                raise ValueError(f"scores of {len(new)} genomes must be rows of cases, got shape {scores.shape}.")
+            self._keep([names[i] for i in new], scores)
+        return np.stack([self._rows[name] for name in names])
+
+    def remember(self, genomes: Batch, scores: ArrayLike) -> None:
+        """Put scores (n, cases) on record that were found out elsewhere."""
+        self._keep(self._names(genomes), np.asarray(scores))
+
+    def _names(self, genomes: Batch) -> list[str]:
+        return [self._name(take(genomes, [i])) for i in range(len(genomes))]
+
+    def _name(self, genome: Batch) -> str:
+        digest = hashlib.sha256()
+        for name, array in sorted(self._genome.pack(genome).items()):
+            digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:32]
+
+    def _keep(self, names: list[str], scores: NDArray[Any]) -> None:
+        new = {name: row.astype(np.float64) for name, row in zip(names, scores, strict=True) if name not in self._rows}
+        if self._path is not None:
+            lines = [json.dumps({"genome": name, "scores": row.tolist()}) + "\n" for name, row in new.items()]
+            with self._path.open("a") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+        self._rows.update(new)
+
+    def _open(self, path: Path, header: dict[str, str]) -> None:
+        if not path.exists() or not path.stat().st_size:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(header) + "\n")
+            return
+        text = path.read_text()
+        whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
+        try:
+            first, *lines = (json.loads(line) for line in whole.splitlines())
+            self._rows = {line["genome"]: np.array(line["scores"], dtype=np.float64) for line in lines}
+            if first["format"] != _FORMAT:
+                raise ValueError(f"its format is {first['format']!r}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no record of scores ({error}): give the name of a new file.") from error
+        if first["about"] != header["about"]:
+            raise ValueError(f"{path} is the record of another run: there {first['about']}, here {header['about']}.")
+        if whole != text:
+            path.write_text(whole)

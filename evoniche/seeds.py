@@ -1,0 +1,285 @@
+"""The models that a merge begins with, and what every descendant of theirs is: a recipe.
+
+Without mutation, each merge by (split) SLERP or LERP is a combination of the seeds whose coefficients are constant
+along stretches of the flat parameter index. So a population of large models is a few numbers for each member; dot
+products, from which SLERP follows, come from the seeds' own (their Gram matrices); and weights exist only while a child
+is scored or written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, final, runtime_checkable
+
+import attrs
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["BLOCK", "ArraySeeds", "GramTable", "Recipe", "SeedBank"]
+
+BLOCK = 65_536
+"""Parameters in a block of a Gram table: what is read at most to cut a recipe at a new place."""
+
+_PARTS_KEPT = 8_192
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@final
+@attrs.frozen(eq=False, repr=False)
+class Recipe:
+    """A model as a combination of seeds: sum_k coefficients[i, k] seed_k between boundaries i and i + 1."""
+
+    boundaries: Integers
+    """Shape (segments + 1,): from 0 to the number of parameters, rising."""
+    coefficients: Floats
+    """Shape (segments, seeds)."""
+
+    @classmethod
+    def of(cls, boundaries: ArrayLike, coefficients: ArrayLike) -> Recipe:
+        """A recipe in which neighbouring segments of equal coefficients are one.
+
+        Args:
+            boundaries: Shape (segments + 1,).
+            coefficients: Shape (segments, seeds).
+
+        Raises:
+            ValueError: Boundaries that do not rise from 0, coefficients that are not finite, or shapes that do not fit.
+        """
+        bounds = np.array(boundaries, dtype=np.int64)
+        table = np.array(coefficients, dtype=np.float64)
+        if table.ndim != 2 or 0 in table.shape or bounds.shape != (len(table) + 1,):
+            raise ValueError("a recipe needs coefficients of shape (segments, seeds) and one boundary more than "
+                             f"segments, got shapes {table.shape} and {bounds.shape}.")
+        if bounds[0] or (np.diff(bounds) < 1).any() or not np.isfinite(table).all():
+            raise ValueError("a recipe needs boundaries that rise from 0 and finite coefficients, "
+                             f"got {bounds.tolist()} and {table.tolist()}.")
+        return cls._joined(bounds, table)
+
+    @classmethod
+    def _joined(cls, bounds: Integers, table: Floats) -> Recipe:
+        new = np.ones(len(table), dtype=np.bool_)
+        new[1:] = (table[1:] != table[:-1]).any(axis=1)
+        bounds, table = bounds[np.append(new, True)], table[new]
+        bounds.flags.writeable = table.flags.writeable = False
+        return cls(bounds, table)
+
+    def __repr__(self) -> str:
+        segments, seeds = self.coefficients.shape
+        return f"Recipe({self.size:,} parameters in {segments} segments, {seeds} seeds)"
+
+    @property
+    def size(self) -> int:
+        """Parameters of the model."""
+        return int(self.boundaries[-1])
+
+    def along(self, bounds: Integers) -> Floats:
+        """The coefficients in stretches that no boundary cuts, shape (stretches, seeds)."""
+        return self.coefficients[np.searchsorted(self.boundaries, bounds[:-1], side="right") - 1]
+
+    def with_base(self) -> Recipe:
+        """The same where the seeds are task vectors: with the coefficient 1 - sum of the base as one more column."""
+        of_base = 1 - self.coefficients.sum(axis=1, keepdims=True)
+        return attrs.evolve(self, coefficients=np.hstack([self.coefficients, of_base]))
+
+    def pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, Floats]]:
+        """Between two positions: where each piece starts and stops, and its coefficients (seeds,)."""
+        first = int(np.searchsorted(self.boundaries, start, side="right")) - 1
+        for i in range(first, len(self.coefficients)):
+            low, high = max(start, int(self.boundaries[i])), min(stop, int(self.boundaries[i + 1]))
+            if low >= high:
+                return
+            yield low, high, self.coefficients[i]
+
+
+@runtime_checkable
+class SeedBank(Protocol):
+    """Models of one architecture as vectors over one flat index: the seeds, or what each adds to a base."""
+
+    @property
+    def size(self) -> int:
+        """Parameters of each."""
+
+    @property
+    def count(self) -> int:
+        """K, how many seeds there are."""
+
+    def grams(self, starts: Integers, stops: Integers) -> Floats:
+        """The Gram matrices of the seeds (minus the base) between flat positions.
+
+        Args:
+            starts: Any shape.
+            stops: The same shape.
+
+        Returns:
+            Shape (..., K, K), float64.
+        """
+
+    def materialise(self, recipe: Recipe, start: int = 0, stop: int | None = None) -> Any:
+        """The parameters of a recipe between two flat positions: an array of shape (stop - start,)."""
+
+
+@final
+class GramTable:
+    """The Gram matrix of every block of the flat index, and those of parts of blocks as they are asked for.
+
+    Between two positions the Gram matrix is the sum over the whole blocks there plus that of the parts at both ends.
+    Nothing is taken away from anything: the difference of two large sums would be noise where a model is small or zero.
+    A part is read once: `Recipe`s inherit their cuts, so few are new.
+    """
+
+    def __init__(self, blocks: Floats, read: Callable[[int, int], Floats], block: int = BLOCK) -> None:
+        """A table of blocks that are known.
+
+        Args:
+            blocks: Shape (blocks, K, K), the Gram matrix of each.
+            read: Gives the seeds between two flat positions as float64 of shape (K, stop - start).
+            block: Parameters in a block; the last may have fewer.
+        """
+        self.blocks = blocks
+        self.block = block
+        self._read = read
+        self._parts: dict[tuple[int, int], Floats] = {}
+        # Fast to sum, with a block of zeros behind the last, where a stretch may end: (K * K, blocks + 1).
+        self._columns = np.zeros((blocks[0].size, len(blocks) + 1))
+        self._columns[:, :-1] = blocks.reshape(len(blocks), -1).T
+
+    @classmethod
+    def build(
+        cls,
+        read: Callable[[int, int], Floats],
+        size: int,
+        *,
+        block: int = BLOCK,
+        progress: Callable[[int], object] = lambda _: None,
+    ) -> GramTable:
+        """Read all seeds once.
+
+        Args:
+            read: Gives the seeds between two flat positions as float64 of shape (K, stop - start).
+            size: Parameters of each seed.
+            block: Parameters in a block.
+            progress: Called with the number of parameters that were read.
+        """
+        blocks = []
+        for start in range(0, size, block):
+            stop = min(start + block, size)
+            blocks.append(_gram(read(start, stop)))
+            progress(stop - start)
+        return cls(np.array(blocks), read, block)
+
+    @property
+    def total(self) -> Floats:
+        """The Gram matrix of the whole, shape (K, K)."""
+        total: Floats = self.blocks.sum(axis=0)
+        return total
+
+    def between(self, starts: Integers, stops: Integers) -> Floats:
+        """The Gram matrices between flat positions of any shape, shape (..., K, K)."""
+        grams = np.zeros((starts.size, *self.blocks.shape[1:]))
+        first, last = -(-starts.ravel() // self.block), stops.ravel() // self.block  # whole blocks: first .. last - 1
+        self._add_blocks(grams, first, last)
+        for i, (start, stop) in enumerate(zip(starts.ravel().tolist(), stops.ravel().tolist(), strict=True)):
+            low, high = int(first[i]) * self.block, int(last[i]) * self.block
+            if low > high:  # inside one block
+                grams[i] = self._part(start, stop)
+                continue
+            if start < low:
+                grams[i] += self._part(start, low)
+            if high < stop:
+                grams[i] += self._part(high, stop)
+        return grams.reshape(*starts.shape, *self.blocks.shape[1:])
+
+    def _add_blocks(self, grams: Floats, first: Integers, last: Integers) -> None:
+        """Add to each Gram matrix those of the blocks first .. last - 1."""
+        some = np.flatnonzero(first < last)
+        if len(some):
+            ends = np.stack([first[some], last[some]], axis=1).ravel()
+            grams[some] += np.add.reduceat(self._columns, ends, axis=1)[:, ::2].T.reshape(-1, *grams.shape[1:])
+
+    def _part(self, start: int, stop: int) -> Floats:
+        if start == stop:
+            return np.zeros(self.blocks.shape[1:])
+        if (part := self._parts.pop((start, stop), None)) is None:
+            part = _gram(self._read(start, stop))
+            if len(self._parts) >= _PARTS_KEPT:
+                del self._parts[next(iter(self._parts))]  # the one that was not used for longest
+        self._parts[start, stop] = part
+        return part
+
+
+def _gram(vectors: Floats) -> Floats:
+    gram: Floats = vectors @ vectors.T
+    return gram
+
+
+@final
+class ArraySeeds:
+    """Seeds as numpy arrays or memory maps, which are read block by block.
+
+    >>> seeds = ArraySeeds([np.zeros(4), np.ones(4)])
+    >>> seeds.materialise(Recipe.of([0, 1, 4], [[1.0, 0.0], [0.5, 0.5]]))
+    array([0. , 0.5, 0.5, 0.5])
+    """
+
+    def __init__(self, arrays: Sequence[NDArray[Any]], *, base: NDArray[Any] | None = None, block: int = BLOCK) -> None:
+        """Take the seeds; they are not copied, and must not change.
+
+        Args:
+            arrays: K float arrays of one shape and dtype; each counts as one flat vector.
+            base: What all seeds were fine-tuned from, in the same shape: then the differences from it are merged.
+            block: Parameters in a block of the Gram table.
+
+        Raises:
+            ValueError: No seeds, different shapes, other numbers than floats, or values that are not finite.
+        """
+        given = [*arrays, *([] if base is None else [base])]
+        if not len(arrays):
+            raise ValueError("ArraySeeds needs at least one seed, got none.")
+        for k, array in enumerate(given):
+            if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or not array.size:
+                raise ValueError(f"seed {k} must be a numpy array of floats, got {array!r}.")
+            if (array.shape, array.dtype) != (given[0].shape, given[0].dtype):
+                raise ValueError(f"seeds must be of one shape and dtype, got {given[0].shape} of {given[0].dtype} and "
+                                 f"{array.shape} of {array.dtype}.")
+        self._vectors = [array.reshape(-1) for array in given]
+        self._base = base is not None
+        with np.errstate(over="ignore", invalid="ignore"):  # found below
+            self._table = GramTable.build(self._read, self.size, block=block)
+        if not np.isfinite(self._table.total).all():
+            raise ValueError("seeds must be finite: one of them has NaN or infinity in it, or is too large to square.")
+
+    @property
+    def size(self) -> int:
+        """Parameters of each seed."""
+        return int(self._vectors[0].size)
+
+    @property
+    def count(self) -> int:
+        """K, how many seeds there are."""
+        return len(self._vectors) - self._base
+
+    def grams(self, starts: Integers, stops: Integers) -> Floats:
+        """Gram matrices between flat positions, shape (..., K, K)."""
+        return self._table.between(starts, stops)
+
+    def materialise(self, recipe: Recipe, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """The parameters of a recipe between two flat positions: shape (stop - start,), in the dtype of the seeds.
+
+        Computed in at least single precision and rounded once.
+        """
+        stop = self.size if stop is None else stop
+        dtype = self._vectors[0].dtype
+        precision = np.promote_types(dtype, np.float32)
+        merged = np.empty(stop - start, dtype=precision)
+        for low, high, coefficients in (recipe.with_base() if self._base else recipe).pieces(start, stop):
+            piece = merged[low - start : high - start]
+            piece[:] = -0.0  # plus anything is that thing, -0.0 as well
+            for k in np.flatnonzero(coefficients):
+                piece += self._vectors[k][low:high].astype(precision, copy=False) * precision.type(coefficients[k])
+        return merged.astype(dtype, copy=False)
+
+    def _read(self, start: int, stop: int) -> Floats:
+        vectors = np.array([vector[start:stop] for vector in self._vectors], dtype=np.float64)
+        return vectors[:-1] - vectors[-1] if self._base else vectors
