@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint types contracts wheel bench digits clean
+.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge digits tiny-llm clean
 
 # The main job, small: both starts of the digits experiment, M2N2 against a plain GA.
 demo: .venv/.demo
@@ -11,6 +11,21 @@ demo: .venv/.demo
 	$(BIN)/evoniche run digits --start experts --method m2n2 --evaluations 1000 --runs 2 --jobs 2 --out demo/experts-m2n2
 	$(BIN)/evoniche run digits --start experts --method ga --evaluations 1000 --runs 2 --jobs 2 --out demo/experts-ga
 	$(BIN)/evoniche plot demo/scratch-* demo/experts-* --metric test --out demo/figure.png
+
+# Real networks from disk to disk: two language models with a skill each, then four diffusion models.
+SKILLS := baselines/evoniche_baselines/problems/tiny_llm/tasks.py
+UNETS := baselines/evoniche_baselines/problems/tiny_unet.py
+merge-demo: .venv/.merge
+	$(BIN)/python -m evoniche_baselines.problems.tiny_llm demo/models
+	$(BIN)/evoniche merge demo/models/arithmetic demo/models/protocol \
+		--scorer $(SKILLS):arithmetic --scorer $(SKILLS):protocol \
+		--held-out $(SKILLS):arithmetic_held_out --held-out $(SKILLS):protocol_held_out \
+		--evaluations 200 --overwrite --out demo/merged
+	$(BIN)/python -m evoniche_baselines.problems.tiny_unet demo/unets
+	$(BIN)/evoniche merge demo/unets/rows demo/unets/columns demo/unets/chequers demo/unets/disc \
+		--scorer $(UNETS):similarity --held-out $(UNETS):held_out --relative-scores --chromosomes attn \
+		--evaluations 200 --overwrite --out demo/merged-unet
+	$(BIN)/python -m evoniche_baselines.problems.tiny_unet --load demo/merged-unet
 
 test: .venv/.test
 	$(BIN)/python -m pytest --quiet --numprocesses auto
@@ -35,6 +50,12 @@ wheel: .venv/.test
 bench: .venv/.bench
 	$(BIN)/python tests/benchmarks
 
+# Merged checkpoints of a gigabyte beside mergekit, which gets an environment of its own; needs 4 GB of disk.
+bench-merge: .venv/.bench
+	$(PYTHON) -m venv build/mergekit
+	build/mergekit/bin/python -m pip --disable-pip-version-check install --quiet mergekit==0.1.5 torch==2.13.0
+	$(BIN)/python tests/benchmarks/checkpoints.py build/bench build/mergekit/bin/mergekit-yaml
+
 # What baselines/results/digits.md publishes: the seeds 0 to 29 of each method and start; about two hours on two cores.
 digits: .venv/.demo
 	for method in m2n2 m2n2-no-crossover ga-no-crossover ga; do \
@@ -46,6 +67,10 @@ digits: .venv/.demo
 	$(BIN)/evoniche plot runs/scratch-* runs/experts-* --out runs/digits.png
 	$(BIN)/python -m evoniche_baselines.problems.digits.report runs/scratch-* runs/experts-*
 
+# What baselines/results/tiny_llm.md publishes: four methods, three seeds each; half an hour on two cores.
+tiny-llm: .venv/.merge
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m evoniche_baselines.problems.tiny_llm.study runs/tiny-llm
+
 clean:
 	rm -rf .venv build dist demo
 
@@ -56,9 +81,13 @@ clean:
 	$(PIP) --editable '.[baselines]'
 	touch $@
 
+.venv/.merge: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[baselines,llm,diffusion]'
+	touch $@ .venv/.demo
+
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[all,test,lint]'
-	touch $@ .venv/.demo
+	touch $@ .venv/.demo .venv/.merge
 
 .venv/.bench: .venv/.test
 	$(PIP) --editable '.[all,test,lint,bench]'

@@ -8,11 +8,12 @@ from pathlib import Path
 import evoniche
 from evoniche.testing import check_crossover
 
-for optional in ("torch", "matplotlib", "click", "sklearn", "pymoo", "deap"):
+for optional in ("torch", "transformers", "matplotlib", "click", "sklearn", "pymoo", "deap"):
     assert importlib.util.find_spec(optional) is None, f"{optional} is installed: this is no clean environment"
 assert "site-packages" in evoniche.__file__, evoniche.__file__
 assert (Path(evoniche.__file__).parent / "py.typed").exists()
 assert importlib.util.find_spec("evoniche_baselines.problems") is not None
+assert (Path(evoniche.__file__).parent.parent / "evoniche_torch/py.typed").exists()
 assert (Path(evoniche.__file__).parent.parent / "evoniche_baselines/problems/digits/experts.npz").exists()
 
 evolution = evoniche.m2n2(

@@ -70,7 +70,7 @@ class Vectors(Protocol):
     def blend(
         self, other: Any, bounds: NDArray[np.int64], wa: NDArray[np.float64], wb: NDArray[np.float64]
     ) -> Any:
-        """A wa + b wb, with weights of shape (n, pieces) that are constant in each piece."""
+        """The sum a wa + b wb, with weights of shape (n, pieces) that are constant in each piece."""
 
 
 def namespace(*arrays: Any) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoniche import batches
 from evoniche.batches import Batch, GrowingBatch, take
-from evoniche.checks import read_scores
+from evoniche.checks import read_importance, read_scores
 from evoniche.randomness import generator
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Population:
         scores: ArrayLike,
         genomes: Batch | None = None,
         sharing: Sharing | None = None,
-        importance: NDArray[np.float64] | None = None,
+        importance: ArrayLike | None = None,
     ) -> Population:
         """A population made of scores alone, for using an operator outside of an evolution.
 
@@ -139,7 +139,8 @@ class Population:
         if genomes is not None and len(genomes) != n:
             raise ValueError(f"genomes must be as many as rows of scores, {n}, got {len(genomes)}.")
         cases = checked.shape[1]
-        if importance is not None and importance.shape != (cases,):
+        importance = read_importance(importance)
+        if importance is not None and len(importance) != cases:
             raise ValueError(f"importance must have one number for each of the {cases} cases, got {len(importance)}.")
         population = cls(n, sharing, importance)
         population.add(

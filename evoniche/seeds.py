@@ -15,7 +15,9 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BLOCK", "ArraySeeds", "GramTable", "Recipe", "SeedBank"]
+from evoniche.checks import whole_number
+
+__all__ = ["BLOCK", "ArraySeeds", "GramTable", "Recipe", "RecipeBatch", "SeedBank", "check_span", "one_recipe"]
 
 BLOCK = 65_536
 """Parameters in a block of a Gram table: what is read at most to cut a recipe at a new place."""
@@ -93,6 +95,13 @@ class Recipe:
             yield low, high, self.coefficients[i]
 
 
+class RecipeBatch(Protocol):
+    """Several recipes: `Recipes`, or a list."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, row: int, /) -> Recipe: ...
+
+
 @runtime_checkable
 class SeedBank(Protocol):
     """Models of one architecture as vectors over one flat index: the seeds, or what each adds to a base."""
@@ -116,8 +125,39 @@ class SeedBank(Protocol):
             Shape (..., K, K), float64.
         """
 
-    def materialise(self, recipe: Recipe, start: int = 0, stop: int | None = None) -> Any:
-        """The parameters of a recipe between two flat positions: an array of shape (stop - start,)."""
+    def materialise(self, recipe: Recipe | RecipeBatch, start: int = 0, stop: int | None = None) -> Any:
+        """The parameters of a recipe (or of a batch of one) between two flat positions: shape (stop - start,)."""
+
+
+def check_span(start: int, stop: int | None, size: int) -> tuple[int, int]:
+    """Two flat positions, the second of which may be left out.
+
+    Raises:
+        ValueError: They are not there.
+    """
+    stop = size if stop is None else stop
+    if not 0 <= start <= stop <= size:
+        raise ValueError(f"positions must be 0 <= start <= stop <= {size}, got start={start} and stop={stop}.")
+    return start, stop
+
+
+def one_recipe(recipe: Recipe | RecipeBatch, seeds: SeedBank) -> Recipe:
+    """A recipe over these seeds, given as one or as a batch of one.
+
+    Raises:
+        TypeError: Something else.
+        ValueError: A batch of more or less than one, or a recipe over other seeds.
+    """
+    if not isinstance(recipe, Recipe | str) and hasattr(recipe, "__len__"):
+        if len(recipe) != 1:
+            raise ValueError(f"recipe must be a single one, got a batch of {len(recipe)}: choose one, as recipes[0].")
+        recipe = recipe[0]
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"recipe must be a Recipe, or Recipes of one row, got {type(recipe).__name__}.")
+    if (recipe.size, recipe.coefficients.shape[1]) != (seeds.size, seeds.count):
+        raise ValueError(f"recipe must be over these seeds, {seeds.count} of {seeds.size:,} parameters each, "
+                         f"got {recipe!r}.")
+    return recipe
 
 
 @final
@@ -235,6 +275,7 @@ class ArraySeeds:
             ValueError: No seeds, different shapes, other numbers than floats, or values that are not finite.
         """
         given = [*arrays, *([] if base is None else [base])]
+        whole_number("block", block, 1)
         if not len(arrays):
             raise ValueError("ArraySeeds needs at least one seed, got none.")
         for k, array in enumerate(given):
@@ -264,12 +305,18 @@ class ArraySeeds:
         """Gram matrices between flat positions, shape (..., K, K)."""
         return self._table.between(starts, stops)
 
-    def materialise(self, recipe: Recipe, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+    def materialise(
+        self, recipe: Recipe | RecipeBatch, start: int = 0, stop: int | None = None
+    ) -> NDArray[Any]:
         """The parameters of a recipe between two flat positions: shape (stop - start,), in the dtype of the seeds.
 
         Computed in at least single precision and rounded once.
+
+        Raises:
+            ValueError: A recipe over other seeds, or positions that are not there.
         """
-        stop = self.size if stop is None else stop
+        recipe = one_recipe(recipe, self)
+        start, stop = check_span(start, stop, self.size)
         dtype = self._vectors[0].dtype
         precision = np.promote_types(dtype, np.float32)
         merged = np.empty(stop - start, dtype=precision)

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-OPTIONAL = ("torch", "pymoo", "deap", "ribs", "sklearn", "matplotlib", "click")
+OPTIONAL = ("torch", "pymoo", "deap", "ribs", "sklearn", "matplotlib", "click", "transformers", "diffusers", "lm_eval")
+OF_TORCH = {"torch", "safetensors"}
+"""What evoniche_torch is allowed to load."""
 
 
 def python(code):
@@ -17,7 +19,13 @@ def test_import_loads_nothing_optional():
     loaded = python("import sys, evoniche; print(*sys.modules)")
     assert "evoniche.algorithms" in loaded
     assert not set(OPTIONAL) & set(loaded)
-    assert not [name for name in loaded if name.startswith("evoniche_baselines")]
+    assert not [name for name in loaded if name.startswith(("evoniche_baselines", "evoniche_torch"))]
+
+
+def test_networks_need_torch_alone():
+    loaded = set(python("import sys, evoniche_torch; print(*sys.modules)"))
+    assert "evoniche_torch.scorers.harness" in loaded
+    assert (set(OPTIONAL) | {"datasets", "accelerate"}) & loaded <= OF_TORCH
 
 
 @pytest.mark.parametrize("module", ["evoniche.cli", "evoniche.plots"])

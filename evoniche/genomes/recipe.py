@@ -81,11 +81,17 @@ class Recipes:
         return Recipes(self.seeds, [self.recipes[i] for i in indices])
 
     def join(self, other: Recipes) -> Recipes:
-        """These rows and then the other's."""
+        """These rows and then the other's.
+
+        Raises:
+            ValueError: They are over other seeds.
+        """
+        self._same_seeds(other)
         return Recipes(self.seeds, self.recipes + other.recipes)
 
     def dots(self, other: Recipes, bounds: Integers) -> tuple[Floats, Floats, Floats]:
         """The dot products a . a, a . b and b . b within each piece of bounds (n, pieces + 1), shape (n, pieces)."""
+        self._same_seeds(other)
         found = np.zeros((3, len(self), bounds.shape[1] - 1))
         for i, (a, b, row) in enumerate(zip(self, other, bounds, strict=True)):
             cuts = _union(a.boundaries, b.boundaries, row)
@@ -98,7 +104,8 @@ class Recipes:
         return found[0], found[1], found[2]
 
     def blend(self, other: Recipes, bounds: Integers, wa: Floats, wb: Floats) -> Recipes:
-        """A wa + b wb, with weights (n, pieces) that are constant in each piece."""
+        """The sum a wa + b wb, with weights (n, pieces) that are constant in each piece."""
+        self._same_seeds(other)
         children = []
         for a, b, row, of_a, of_b in zip(self, other, bounds, wa, wb, strict=True):
             cuts = _union(a.boundaries, b.boundaries, row)
@@ -106,6 +113,10 @@ class Recipes:
             table = of_a[piece, None] * a.along(cuts) + of_b[piece, None] * b.along(cuts)
             children.append(Recipe.of(cuts, table))
         return Recipes(self.seeds, children)
+
+    def _same_seeds(self, other: Recipes) -> None:
+        if other.seeds is not self.seeds:
+            raise ValueError("recipes must be over the same seeds (the same object) to be joined or merged.")
 
 
 def _union(*bounds: Integers) -> Integers:

@@ -1,0 +1,45 @@
+"""The two skills as scorers for `evoniche merge`: `tasks.py:arithmetic` and so on."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche_baselines.problems.tiny_llm.skills import (
+    ARITHMETIC,
+    PROTOCOL,
+    Skill,
+    Split,
+    evaluate,
+    evaluate_by_generation,
+)
+
+__all__ = ["arithmetic", "arithmetic_held_out", "protocol", "protocol_held_out"]
+
+
+@cache
+def _cases(skill: Skill) -> Split:
+    return skill.split()
+
+
+def arithmetic(model: Any) -> NDArray[np.float32]:
+    """Scores on the 200 cases for merging."""
+    return evaluate(model, _cases(ARITHMETIC).scoring)
+
+
+def protocol(model: Any) -> NDArray[np.float32]:
+    """Scores on the 200 cases for merging."""
+    return evaluate(model, _cases(PROTOCOL).scoring)
+
+
+def arithmetic_held_out(model: Any) -> NDArray[np.float32]:
+    """Scores on 500 others, written token by token."""
+    return evaluate_by_generation(model, _cases(ARITHMETIC).held_out)
+
+
+def protocol_held_out(model: Any) -> NDArray[np.float32]:
+    """Scores on 500 others, written token by token."""
+    return evaluate_by_generation(model, _cases(PROTOCOL).held_out)

@@ -1,0 +1,59 @@
+"""The characters that the models read and write, one token each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["BOS", "EOS", "PAD", "VOCABULARY", "decode", "encode", "tokenizer"]
+
+_SPECIAL = ("<pad>", "<bos>", "<eos>")
+VOCABULARY = {token: i for i, token in enumerate((*_SPECIAL, *"0123456789+=:>NESW"))}
+"""Ids of the tokens."""
+PAD, BOS, EOS = (VOCABULARY[token] for token in _SPECIAL)
+
+_TOKENS = tuple(VOCABULARY)
+
+
+def encode(texts: Iterable[str]) -> Tensor:
+    """Token ids, shape (texts, length), of texts that are all equally long; without BOS and EOS.
+
+    Raises:
+        KeyError: A character that is no token.
+        ValueError: Texts of different lengths.
+    """
+    return torch.tensor([[VOCABULARY[character] for character in text] for text in texts])
+
+
+def decode(tokens: Tensor) -> list[str]:
+    """The texts of token ids (texts, length), each up to its first EOS, without BOS and PAD."""
+    texts = []
+    for row in tokens.tolist():
+        end = row.index(EOS) if EOS in row else len(row)
+        texts.append("".join(_TOKENS[token] for token in row[:end] if token not in (PAD, BOS)))
+    return texts
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """The same for transformers: BOS before each text, padding on the left; an unknown character is an error."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.WordLevel(VOCABULARY, unk_token="<unk>"))  # not in the vocabulary: refused when met
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    backend.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", BOS)])
+    backend.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<bos>",
+        eos_token="<eos>",
+        pad_token="<pad>",
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,0 +1,1 @@
+"""The commands that merge models: each is a click command behind `evoniche`."""

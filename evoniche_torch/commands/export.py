@@ -1,0 +1,83 @@
+"""`evoniche export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evoniche_torch.checkpoints import CheckpointSeeds
+from evoniche_torch.recipe_files import read_recipe
+from evoniche_torch.writing import check_out, write_again
+
+__all__ = ["export"]
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the merged model."
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Where a model is now: once for each, in the order of the recipe. [default: the recorded paths, relative ones "
+    "from the current folder]",
+)
+@click.option("--base", type=click.Path(path_type=Path), help="Likewise, where the base is now.")
+@click.option("--allow-torch-files", is_flag=True, help="Read .bin and .pt files too, with weights_only=True.")
+@click.option("--overwrite", is_flag=True, help="Replace the model that is in --out.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def export(
+    recipe: Path,
+    out: Path,
+    models: tuple[Path, ...],
+    base: Path | None,
+    allow_torch_files: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Write the merged model of a RECIPE (recipe.json) again, byte by byte.
+
+    The models that it was made of must be those of then: their files are compared by SHA-256.
+    """
+    try:
+        _export(recipe, out, models, base, allow_torch_files, overwrite, not quiet)
+    except (ValueError, ImportError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"merged model in {out}")
+
+
+def _export(
+    recipe: Path,
+    out: Path,
+    models: tuple[Path, ...],
+    base: Path | None,
+    torch_files: bool,
+    overwrite: bool,
+    progress: bool,
+) -> None:
+    record = read_recipe(recipe)
+    if record.kind == "memory":
+        raise click.ClickException(f"{recipe} is of models in memory, which no file holds: it cannot be exported.")
+    if models and len(models) != len(record.seeds):
+        raise click.UsageError(f"--model must be given once for each of {len(record.seeds)} models "
+                               f"({', '.join(seed.label for seed in record.seeds)}), got {len(models)}.")
+    if base and not record.base:
+        raise click.UsageError("--base is of recipes with a base, which this one has not.")
+    places = models or tuple(Path(seed.path or "") for seed in record.seeds)
+    of_base = base or (Path(record.base.path or "") if record.base else None)
+    check_out(out, overwrite=overwrite, inputs=[*places, *([of_base] if of_base else [])])
+    with CheckpointSeeds(
+        places,
+        base=of_base,
+        component=record.component,
+        variant=record.variant,
+        mixed_dtypes=record.mixed_dtypes,
+        ignore=record.ignore,
+        allow_torch_files=torch_files,
+        progress=progress,
+    ) as seeds:
+        write_again(record, seeds, out, overwrite=overwrite, progress=progress)

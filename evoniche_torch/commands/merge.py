@@ -1,0 +1,197 @@
+"""`evoniche merge`."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import shlex
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from loguru import logger
+
+from evoniche import Recipe, Recipes, Result
+from evoniche_torch.cards import Card
+from evoniche_torch.checkpoints import CheckpointSeeds
+from evoniche_torch.commands.options import SectionedCommand, merge_options, pairs
+from evoniche_torch.commands.plan import describe_plan
+from evoniche_torch.grouping import chromosomes
+from evoniche_torch.live import open_live
+from evoniche_torch.merging import MergeRun
+from evoniche_torch.provenance import draw_merge
+from evoniche_torch.safetensors_writer import parse_size
+from evoniche_torch.scorers import JoinedScorer
+from evoniche_torch.tasks import read_tasks
+from evoniche_torch.writing import check_out, write_checkpoint
+
+__all__ = ["merge"]
+
+
+@click.command(cls=SectionedCommand, context_settings={"show_default": True})
+@click.argument("models", nargs=-1, required=True, metavar="MODEL MODEL...", type=click.Path(path_type=Path))
+@merge_options
+def merge(models: tuple[Path, ...], **options: Any) -> None:
+    """Merge fine-tuned models of one architecture by evolution.
+
+    MODELs are folders of transformers or diffusers. A population of merges competes for the cases of your tasks
+    (M2N2): merges that solve what few others do survive, and pair with those who solve what they do not. Layer groups
+    and mixing ratios are found, not given. The best merge is written as a folder that loads like its parents.
+
+    \b
+    evoniche merge wizard-math agent --scorer tasks.py:maths --scorer tasks.py:shop --evaluations 1000 --out merged
+    """  # noqa: D301
+    try:
+        _merge(models, options)
+    except (ValueError, ImportError, OSError) as error:
+        logger.debug("{}", traceback.format_exc())
+        raise click.ClickException(str(error)) from error
+
+
+def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
+    _check_options(models, options)
+    progress = not options["quiet"]
+    device = _device(options["device"])
+    training, held_out = _tasks(options)
+    with _open_seeds(models, options, progress) as seeds:
+        groups = chromosomes(seeds.index, options["chromosomes"])
+        live = open_live(
+            seeds.folders[0],
+            seeds.index,
+            device=device,
+            trust_remote_code=options["trust_remote_code"],
+            progress=progress,
+        )
+        run = MergeRun(seeds, live, training, held_out)
+        trial = run.trial()
+        if options["dry_run"]:
+            plan = {name: options[name] for name in ("evaluations", "warmup", "population", "split_point", "dtype")}
+            click.echo(describe_plan(run, trial, chromosomes=groups, **plan))
+            return
+        if options["evaluations"] <= seeds.count + options["warmup"]:
+            logger.warning("no more than the {} seeds and {} random merges of them are scored: give more --evaluations "
+                           "or a smaller --warmup.", seeds.count, options["warmup"])  # fmt: skip
+        names = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "seed")
+        evolution = run.evolution(
+            trial,
+            chromosomes=groups,
+            record=options["record"],
+            population_size=options["population"],
+            **{name: options[name] for name in names},
+        )
+        result = evolution.run(evaluations=options["evaluations"], progress=progress)
+        if result.best is None:
+            raise click.ClickException("interrupted before any model was scored: nothing was written.")
+        recipes = [*Recipes.of_seeds(seeds), result.best.genome[0]]
+        assert evolution.scorer is not None
+        table = run.table(evolution.scorer.score(Recipes(seeds, recipes)), recipes[-1])
+        _write(run, result, recipes[-1], table, options)
+    _report(result, table, options["out"])
+
+
+def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
+    """Find out before anything is loaded."""
+    if len(models) < 2:
+        raise click.UsageError("a merge needs at least two models, each a folder of its own.")
+    if not options["scorer"] and not options["tasks"]:
+        raise click.UsageError("say what the merged model should be good at, by --scorer or --tasks.")
+    if options["like"] > len(models):
+        raise click.UsageError(f"--like must be from 1 to {len(models)}, the number of models.")
+    if options["out"] is None and not options["dry_run"]:
+        raise click.UsageError("--out is needed, the folder for the merged model (or --dry-run).")
+    if options["evaluations"] < len(models):
+        raise click.UsageError(f"--evaluations must be at least {len(models)}, for the models themselves.")
+    if options["angle"] == "part" and not options["split_point"]:
+        raise click.UsageError("--angle part is of the parts before and after the split point: leave out "
+                               "--no-split-point.")
+    try:
+        parse_size(options["shard_size"])
+    except ValueError:
+        raise click.UsageError(f"--shard-size must be such as 5GB or 500MB, got {options['shard_size']!r}.") from None
+    if (out := options["out"]) is not None:
+        base = [options["base"]] if options["base"] else []
+        check_out(out, overwrite=options["overwrite"], inputs=[*models, *base])
+        if (record := options["record"]) is not None and out.resolve() in record.resolve().parents:
+            raise click.UsageError(f"--record {record} must lie outside of --out {out}, which is made in the end.")
+        if importlib.util.find_spec("matplotlib") is None:
+            raise ImportError("the picture of a merge needs matplotlib: pip install 'evoniche[plot]'.")
+
+
+def _device(name: str) -> str:
+    """A device that is there."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = next(iter(str(error).splitlines()), "not there")
+        raise click.UsageError(f"--device {name} cannot be used: {reason}") from error
+    return name
+
+
+def _tasks(options: dict[str, Any]) -> tuple[JoinedScorer, JoinedScorer | None]:
+    """Those to compete for, and those held out."""
+    harness = pairs(options["harness"], "--lm-eval")
+    weights = pairs(options["weights"], "--weight", "NUMBER")
+    for name, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise click.UsageError(f"--weight must be given as NAME=NUMBER, got {name}={weight}.")
+    training = read_tasks(options["scorer"], options["tasks"], weights=weights, harness=harness)
+    later = options["held_out"], options["held_out_tasks"]
+    return training, read_tasks(*later, harness=harness) if any(later) else None
+
+
+def _open_seeds(models: tuple[Path, ...], options: dict[str, Any], progress: bool) -> CheckpointSeeds:
+    names = ("base", "component", "variant", "mixed_dtypes", "allow_torch_files", "check_finite")
+    return CheckpointSeeds(
+        models,
+        ignore=options["ignore_config"],
+        cache=not options["no_cache"],
+        progress=progress,
+        **{name: options[name] for name in names},
+    )
+
+
+def _write(
+    run: MergeRun, result: Result, best: Recipe, table: dict[str, dict[str, float]], options: dict[str, Any]
+) -> None:
+    columns = ["model", *next(iter(table.values()))]
+    rows = [[name, *(f"{score:.4f}" for score in row.values())] for name, row in table.items()]
+    assert result.best is not None
+    lineage = [
+        f"child {result.best.id} of {result.best.parents[0]} and {result.best.parents[1]}, "
+        f"the best of {result.evaluations} evaluations"
+        if result.best.parents[0] >= 0
+        else f"number {result.best.id} of those that the evolution of {result.evaluations} evaluations began with"
+    ]
+    command = shlex.join(["evoniche", *sys.argv[1:]])
+    out = write_checkpoint(
+        best,
+        run.seeds,
+        options["out"],
+        dtype=options["dtype"],
+        shard_size=options["shard_size"],
+        like=options["like"] - 1,
+        card=Card(title=options["out"].name, command=command, scores=(columns, rows), lineage=lineage),
+        overwrite=options["overwrite"],
+        progress=not options["quiet"],
+    )
+    with (out / "history.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(result.history)
+        writer.writerows(zip(*result.history.values(), strict=True))
+    draw_merge(result, run.seeds.index, run.seeds.labels, out / "figure.png")
+
+
+def _report(result: Result, table: dict[str, dict[str, float]], out: Path) -> None:
+    columns = list(next(iter(table.values())))
+    width = max(map(len, table))
+    click.echo("  ".join([" " * width, *(f"{name:>8}" for name in columns)]))
+    for model, row in table.items():
+        click.echo("  ".join([f"{model:<{width}}", *(f"{row[name]:>{max(8, len(name))}.3f}" for name in columns)]))
+    if result.stopped == "interrupted":
+        click.echo(f"interrupted after {result.evaluations} evaluations; this is the best of them")
+    click.echo(f"merged model in {out}, picture in {out / 'figure.png'}")

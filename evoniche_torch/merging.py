@@ -1,0 +1,140 @@
+"""A merge that is set up: seeds, a live model, tasks, and the evolution that joins them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+import numpy as np
+import torch
+from loguru import logger
+from numpy.typing import NDArray
+
+from evoniche import Chromosomes, Evolution, Recipe, RecipeGenome, Recipes, RecordedScorer, merge
+from evoniche_torch.checkpoints import CheckpointSeeds
+from evoniche_torch.live import LiveModel
+from evoniche_torch.loading import load_into
+from evoniche_torch.scorers import CheckpointScorer, JoinedScorer
+
+__all__ = ["MergeRun", "Trial"]
+
+
+@final
+@attrs.frozen(eq=False)
+class Trial:
+    """The first seed, loaded and scored once."""
+
+    scores: NDArray[np.float64]
+    """Shape (cases,)."""
+    loading: float
+    """Seconds that writing it into the live model took."""
+    scoring: float
+    """Seconds that its scores took."""
+
+
+@final
+@attrs.frozen(eq=False)
+class MergeRun:
+    """Everything that `evoniche merge` works with, before and after the evolution."""
+
+    seeds: CheckpointSeeds
+    live: LiveModel
+    training: JoinedScorer
+    held_out: JoinedScorer | None
+
+    def trial(self) -> Trial:
+        """Load and score the first seed, which tells how many cases there are and how long an evaluation takes."""
+        start = time.perf_counter()
+        load_into(self.live.module, Recipes.of_seeds(self.seeds)[0], self.seeds)
+        loaded = time.perf_counter()
+        scores = self._evaluate(self.training)
+        return Trial(scores, loaded - start, time.perf_counter() - loaded)
+
+    def evolution(
+        self, trial: Trial, *, chromosomes: Chromosomes | None, record: Path | None = None, **settings: Any
+    ) -> Evolution:
+        """The paper's set-up for large models; the first seed's scores are not found out again.
+
+        Args:
+            trial: The first seed's scores.
+            chromosomes: Groups of parameters with a ratio and a split point of their own.
+            record: A file that keeps every score, and from which a run that was cut off goes on.
+            **settings: Of `evoniche.merge`.
+        """
+        scorer = CheckpointScorer(self.live.module, self.seeds, lambda _: self._evaluate(self.training))
+        genome = RecipeGenome(self.seeds)
+        recorded = RecordedScorer(scorer, genome, record, about=self._about())
+        first = Recipes.of_seeds(self.seeds).take(np.array([0]))
+        recorded.remember(first, trial.scores[None])
+        if not np.allclose(before := recorded.score(first)[0], trial.scores, atol=1e-3):
+            logger.warning("{} has other scores of {} on record ({:.3f} on average) than it has now ({:.3f}). If the "
+                           "tasks have changed, give the name of a new file.", record, self.seeds.labels[0],
+                           before.mean(), trial.scores.mean())  # fmt: skip
+        return merge(
+            self.seeds, recorded, chromosomes=chromosomes, importance=self.training.importance, **settings
+        )
+
+    def table(self, training: NDArray[Any], best: Recipe) -> dict[str, dict[str, float]]:
+        """Mean scores of each seed and of the merged model, on the training cases and on those held out.
+
+        Ctrl-C does without those held out.
+
+        Args:
+            training: The scores of each seed on the training cases, and at last those of the merged model.
+            best: The merged model.
+
+        Returns:
+            Name of the model, the merged one last -> task -> mean score; "average" is the mean over tasks.
+        """
+        merged = "merged"
+        while merged in self.seeds.labels:
+            merged = f"new {merged}"
+        names = [*self.seeds.labels, merged]
+        rows = [_columns(self.training.task_means(row)) for row in training]
+        if self.held_out is not None:
+            try:
+                later = [self._later(self.held_out, recipe) for recipe in (*Recipes.of_seeds(self.seeds), best)]
+            except KeyboardInterrupt:
+                logger.warning("interrupted: the table is without the cases held out")
+            else:
+                rows = [row | more for row, more in zip(rows, later, strict=True)]
+        return dict(zip(names, rows, strict=True))
+
+    def _later(self, scorer: JoinedScorer, recipe: Recipe) -> dict[str, float]:
+        load_into(self.live.module, recipe, self.seeds)
+        means = _columns(scorer.task_means(self._evaluate(scorer)))
+        return {f"{task} (held out)": mean for task, mean in means.items()}
+
+    def _evaluate(self, scorer: JoinedScorer) -> NDArray[np.float64]:
+        """The scores of the live model.
+
+        Raises:
+            ValueError: Scores that are no numbers, not finite, or negative; before they are put on any record.
+        """
+        with torch.no_grad():
+            found = scorer(self.live.whole)
+        for task, part in scorer.slices.items():
+            scores = found[part]
+            good = np.isfinite(scores) & (scores >= 0) if scores.dtype.kind in "biuf" else np.zeros(len(scores), bool)
+            if not good.all():
+                case = int(good.argmin())
+                raise ValueError(f"task {task!r} gave {scores[case]} as the score of its case {case} (of "
+                                 f"{len(scores)}, counted from 0): scores must be numbers from 0 to 1.")
+        return np.asarray(found, dtype=np.float64)
+
+    def _about(self) -> str:
+        """What a record is of: the models and the tasks."""
+        digests = ["".join(files.values()).encode() for files in self.seeds.digests]
+        models = ", ".join(hashlib.sha256(digest).hexdigest()[:12] for digest in digests)
+        tasks = [f"{name} {columns.stop - columns.start}" for name, columns in self.training.slices.items()]
+        return f"models {models}; cases of {', '.join(tasks)}"
+
+
+def _columns(means: Mapping[str, float]) -> dict[str, float]:
+    if len(means) == 1:
+        return dict(means)
+    return {**means, "average": float(np.mean(list(means.values())))}

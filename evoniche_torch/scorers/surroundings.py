@@ -1,0 +1,96 @@
+"""What an evaluation changes around it, put back."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["quiet", "seeded", "unaggregated"]
+
+_WITH_BARS = ("lm_eval.api.task", "lm_eval.api.model", "lm_eval.models.huggingface")
+
+
+@contextmanager
+def seeded(python: int, numpy: int, torch_seed: int) -> Iterator[None]:
+    """Seed the global generators as the harness does, and put them back in the end."""
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = list(range(torch.cuda.device_count())) if in_use else []
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=devices):
+        random.seed(python)
+        np.random.seed(numpy)  # noqa: NPY002
+        # torch.manual_seed would decide what a GPU that is not in use yet begins with.
+        torch.default_generator.manual_seed(torch_seed)
+        if devices:
+            torch.cuda.manual_seed_all(torch_seed)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def quiet(verbose: bool) -> Iterator[None]:
+    """Without the progress bars, warnings and cached bytecode of the harness and what it uses, unless verbose."""
+    if verbose:
+        yield
+        return
+    datasets = importlib.import_module("datasets")
+    loggers = [logging.getLogger(name) for name in ("lm_eval", "transformers", "datasets")]
+    levels = [logger.level for logger in loggers]
+    modules: list[Any] = [sys.modules[name] for name in _WITH_BARS if hasattr(sys.modules.get(name), "tqdm")]
+    bars = [module.tqdm for module in modules]
+    shown = not datasets.are_progress_bars_disabled()
+    bytecode = sys.dont_write_bytecode
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    for module, bar in zip(modules, bars, strict=True):
+        module.tqdm = _hidden(bar)
+    datasets.disable_progress_bars()
+    sys.dont_write_bytecode = True  # functions of a task are imported from the user's folder
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for module, bar in zip(modules, bars, strict=True):
+            module.tqdm = bar
+        if shown:
+            datasets.enable_progress_bars()
+        sys.dont_write_bytecode = bytecode
+
+
+@contextmanager
+def unaggregated(tasks: Iterable[Any]) -> Iterator[None]:
+    """Without what the harness makes of all documents together, which takes time and fails for strange answers."""
+    own = [(task, vars(task).get("aggregation")) for task in tasks]
+    for task, _ in own:
+        task.aggregation = _nothing
+    try:
+        yield
+    finally:
+        for task, aggregation in own:
+            del task.aggregation
+            if aggregation is not None:
+                task.aggregation = aggregation
+
+
+def _nothing() -> Any:
+    return defaultdict(lambda: len)
+
+
+def _hidden(bar: Any) -> Any:
+    def tqdm(*args: Any, **options: Any) -> Any:
+        return bar(*args, **options | {"disable": True})
+
+    return tqdm
