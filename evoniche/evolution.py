@@ -68,8 +68,7 @@ class Evolution:
             population_size: How many members live, >= 2.
             initial: A batch of genomes to begin with, or how many random ones; `population_size` when None.
             batch_size: Children of one step of `run`.
-            importance: How much each case counts, one number >= 0 for each: in the mean score, and as a factor of what
-                the case can give. All the same when None.
+            importance: How much each case counts in means, and as a factor of its capacity; the same when None.
             seed: Fixes every random number; drawn from the operating system when None.
 
         Raises:
@@ -228,13 +227,7 @@ class Evolution:
 
     def result(self, stopped: str = "") -> Result:
         """What has been reached so far."""
-        return Result(
-            best=self.best,
-            population=self.population,
-            evaluations=self.evaluations,
-            history=self._history.columns(),
-            stopped=stopped,
-        )
+        return Result(self.best, self.population, self.evaluations, self._history.columns(), stopped)
 
     def _first_genomes(self, initial: Batch | int | None) -> Batch:
         if initial is None or isinstance(initial, int | np.integer):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche.seeds import BLOCK
+from evoniche.grams import BLOCK
 from evoniche_torch.compatibility import MergeError
 from evoniche_torch.index import TensorIndex
 from evoniche_torch.weights import Weights

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche.seeds import GramTable, Recipe, RecipeBatch, check_span, one_recipe
+from evoniche.grams import GramTable
+from evoniche.seeds import Recipe, RecipeBatch, check_span, one_recipe
 from evoniche_torch.index import TensorIndex
 
 __all__ = ["BLOCK", "TensorSeeds"]

@@ -17,12 +17,12 @@ from evoniche import (
     SplitSlerpCrossover,
     UniformCrossover,
     ga,
+    grams,
     m2n2,
     merge,
-    seeds,
 )
+from evoniche.grams import GramTable
 from evoniche.randomness import generator
-from evoniche.seeds import GramTable
 
 SIZE = 203
 GROUPS = Chromosomes.of([50, 1, 40, 12, 60, 40], ["a", "one", "b", "a", "b", "c"])  # two lie scattered, one is a number
@@ -633,7 +633,7 @@ def test_matings_of_recipes_read_a_block_for_each_new_cut():
 
 
 def test_no_more_than_some_cuts_are_remembered(monkeypatch):
-    monkeypatch.setattr(seeds, "_PARTS_KEPT", 40)
+    monkeypatch.setattr(grams, "_PARTS_KEPT", 40)
     table, read = spied_table(100, 100_000, count=2)
     cuts = [150 + 100 * number for number in range(200)]
 

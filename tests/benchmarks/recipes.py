@@ -13,8 +13,8 @@ from measure import Row, breakdown, rounds, table
 from numpy.typing import NDArray
 
 import evoniche
+from evoniche.grams import BLOCK, GramTable
 from evoniche.randomness import generator
-from evoniche.seeds import BLOCK, GramTable
 
 NAME = "recipes"
 SIZE = 7_000_000_000

@@ -1,0 +1,113 @@
+"""Dot products of large vectors over any stretch of them, from sums over blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["BLOCK", "GramTable"]
+
+BLOCK = 65_536
+"""Parameters in a block of a Gram table: what is read at most to cut a recipe at a new place."""
+
+_PARTS_KEPT = 8_192
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@final
+class GramTable:
+    """The Gram matrix of every block of the flat index, and those of parts of blocks as they are asked for.
+
+    Between two positions the Gram matrix is the sum over the whole blocks there plus that of the parts at both ends.
+    Nothing is taken away from anything: the difference of two large sums would be noise where a model is small or zero.
+    A part is read once: `Recipe`s inherit their cuts, so few are new.
+    """
+
+    def __init__(self, blocks: Floats, read: Callable[[int, int], Floats], block: int = BLOCK) -> None:
+        """A table of blocks that are known.
+
+        Args:
+            blocks: Shape (blocks, K, K), the Gram matrix of each.
+            read: Gives the seeds between two flat positions as float64 of shape (K, stop - start).
+            block: Parameters in a block; the last may have fewer.
+        """
+        self.blocks = blocks
+        self.block = block
+        self._read = read
+        self._parts: dict[tuple[int, int], Floats] = {}
+        # Fast to sum, with a block of zeros behind the last, where a stretch may end: (K * K, blocks + 1).
+        self._columns = np.zeros((blocks[0].size, len(blocks) + 1))
+        self._columns[:, :-1] = blocks.reshape(len(blocks), -1).T
+
+    @classmethod
+    def build(
+        cls,
+        read: Callable[[int, int], Floats],
+        size: int,
+        *,
+        block: int = BLOCK,
+        progress: Callable[[int], object] = lambda _: None,
+    ) -> GramTable:
+        """Read all seeds once.
+
+        Args:
+            read: Gives the seeds between two flat positions as float64 of shape (K, stop - start).
+            size: Parameters of each seed.
+            block: Parameters in a block.
+            progress: Called with the number of parameters that were read.
+        """
+        blocks = []
+        for start in range(0, size, block):
+            stop = min(start + block, size)
+            blocks.append(_gram(read(start, stop)))
+            progress(stop - start)
+        return cls(np.array(blocks), read, block)
+
+    @property
+    def total(self) -> Floats:
+        """The Gram matrix of the whole, shape (K, K)."""
+        total: Floats = self.blocks.sum(axis=0)
+        return total
+
+    def between(self, starts: Integers, stops: Integers) -> Floats:
+        """The Gram matrices between flat positions of any shape, shape (..., K, K)."""
+        grams = np.zeros((starts.size, *self.blocks.shape[1:]))
+        first, last = -(-starts.ravel() // self.block), stops.ravel() // self.block  # whole blocks: first .. last - 1
+        self._add_blocks(grams, first, last)
+        for i, (start, stop) in enumerate(zip(starts.ravel().tolist(), stops.ravel().tolist(), strict=True)):
+            low, high = int(first[i]) * self.block, int(last[i]) * self.block
+            if low > high:  # inside one block
+                grams[i] = self._part(start, stop)
+                continue
+            if start < low:
+                grams[i] += self._part(start, low)
+            if high < stop:
+                grams[i] += self._part(high, stop)
+        return grams.reshape(*starts.shape, *self.blocks.shape[1:])
+
+    def _add_blocks(self, grams: Floats, first: Integers, last: Integers) -> None:
+        """Add to each Gram matrix those of the blocks first .. last - 1."""
+        some = np.flatnonzero(first < last)
+        if len(some):
+            ends = np.stack([first[some], last[some]], axis=1).ravel()
+            grams[some] += np.add.reduceat(self._columns, ends, axis=1)[:, ::2].T.reshape(-1, *grams.shape[1:])
+
+    def _part(self, start: int, stop: int) -> Floats:
+        if start == stop:
+            return np.zeros(self.blocks.shape[1:])
+        if (part := self._parts.pop((start, stop), None)) is None:
+            part = _gram(self._read(start, stop))
+            if len(self._parts) >= _PARTS_KEPT:
+                del self._parts[next(iter(self._parts))]  # the one that was not used for longest
+        self._parts[start, stop] = part
+        return part
+
+
+def _gram(vectors: Floats) -> Floats:
+    gram: Floats = vectors @ vectors.T
+    return gram
