@@ -60,7 +60,7 @@ class CheckpointSeeds(TensorSeeds):
             base: What all were fine-tuned from: then the differences from it are merged.
             component: Which part of diffusers pipelines to merge; their unet or transformer when None.
             variant: Such as "fp16": which of the sets of weights in the folders to take.
-            mixed_dtypes: Whether models of different float dtypes may be merged; the result has those of the first.
+            mixed_dtypes: Whether models of different float dtypes may be merged; the result is like one of them.
             ignore: Keys of config.json that may differ; "tokenizer" for different vocabularies.
             allow_torch_files: Whether weights in torch's format may be read (never more of them than tensors).
             check_finite: Read everything now to find NaN and infinity; else they are found when dot products are.

@@ -109,6 +109,9 @@ def _open_file(path: Path, component: str | None, torch_files: bool) -> ModelFol
 
 def _open_folder(path: Path, component: str | None, variant: str | None, torch_files: bool) -> ModelFolder:
     roots = _roots(path.resolve())
+    if (path / "adapter_config.json").exists():
+        raise MergeError(f"{path}: is an adapter (LoRA), and merging its two factors is not merging what they do: "
+                         "merge it into its model first (merge_and_unload of peft).")
     pipeline = None
     if (path / "model_index.json").is_file():
         pipeline = _json(path / "model_index.json", roots)

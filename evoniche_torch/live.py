@@ -84,6 +84,8 @@ def _transformers(folder: ModelFolder, dtype: torch.dtype, trust_remote_code: bo
 def _diffusers(folder: ModelFolder, dtype: torch.dtype, trust_remote_code: bool) -> Any:
     diffusers = _library("diffusers", "diffusion")
     options: dict[str, Any] = {"torch_dtype": dtype, "variant": folder.variant}
+    if folder.weights[0].suffix == ".safetensors":
+        options["use_safetensors"] = True  # in other components too, unless torch's files were allowed
     if folder.component:
         pipeline = diffusers.DiffusionPipeline
         return pipeline.from_pretrained(str(folder.path), trust_remote_code=trust_remote_code, **options)

@@ -22,6 +22,9 @@ from evoniche_torch.scorers import CheckpointScorer, JoinedScorer
 
 __all__ = ["MergeRun", "Trial"]
 
+_SAME_TASKS = 0.02  # by which the mean score of one model may differ from one day to the next
+_ROUNDING = 1e-6
+
 
 @final
 @attrs.frozen(eq=False)
@@ -47,12 +50,18 @@ class MergeRun:
     held_out: JoinedScorer | None
 
     def trial(self) -> Trial:
-        """Load and score the first seed, which tells how many cases there are and how long an evaluation takes."""
+        """Load and score the first seed, which tells how many cases there are and how long an evaluation takes.
+
+        It is scored on the cases held out too, so that what is wrong with them does not come to light at the end.
+        """
         start = time.perf_counter()
         load_into(self.live.module, Recipes.of_seeds(self.seeds)[0], self.seeds)
         loaded = time.perf_counter()
         scores = self._evaluate(self.training)
-        return Trial(scores, loaded - start, time.perf_counter() - loaded)
+        scored = time.perf_counter()
+        if self.held_out is not None:
+            self._evaluate(self.held_out)
+        return Trial(scores, loaded - start, scored - loaded)
 
     def evolution(
         self, trial: Trial, *, chromosomes: Chromosomes | None, record: Path | None = None, **settings: Any
@@ -70,10 +79,10 @@ class MergeRun:
         recorded = RecordedScorer(scorer, genome, record, about=self._about())
         first = Recipes.of_seeds(self.seeds).take(np.array([0]))
         recorded.remember(first, trial.scores[None])
-        if not np.allclose(before := recorded.score(first)[0], trial.scores, atol=1e-3):
-            logger.warning("{} has other scores of {} on record ({:.3f} on average) than it has now ({:.3f}). If the "
-                           "tasks have changed, give the name of a new file.", record, self.seeds.labels[0],
-                           before.mean(), trial.scores.mean())  # fmt: skip
+        before, now = recorded.score(first)[0].mean(), trial.scores.mean()
+        if abs(before - now) > _SAME_TASKS:
+            raise ValueError(f"{record} has other scores of {self.seeds.labels[0]} on record ({before:.3f} on average) "
+                             f"than it has now ({now:.3f}): the tasks have changed, so give the name of a new file.")
         return merge(
             self.seeds, recorded, chromosomes=chromosomes, importance=self.training.importance, **settings
         )
@@ -81,7 +90,7 @@ class MergeRun:
     def table(self, training: NDArray[Any], best: Recipe) -> dict[str, dict[str, float]]:
         """Mean scores of each seed and of the merged model, on the training cases and on those held out.
 
-        Ctrl-C does without those held out.
+        Where those held out cannot be scored, or Ctrl-C comes meanwhile, they are left out.
 
         Args:
             training: The scores of each seed on the training cases, and at last those of the merged model.
@@ -98,8 +107,8 @@ class MergeRun:
         if self.held_out is not None:
             try:
                 later = [self._later(self.held_out, recipe) for recipe in (*Recipes.of_seeds(self.seeds), best)]
-            except KeyboardInterrupt:
-                logger.warning("interrupted: the table is without the cases held out")
+            except (Exception, KeyboardInterrupt) as error:
+                logger.warning("the table is without the cases held out: {}", str(error) or "interrupted")
             else:
                 rows = [row | more for row, more in zip(rows, later, strict=True)]
         return dict(zip(names, rows, strict=True))
@@ -113,13 +122,14 @@ class MergeRun:
         """The scores of the live model.
 
         Raises:
-            ValueError: Scores that are no numbers, not finite, or negative; before they are put on any record.
+            ValueError: Scores that are no numbers from 0 to 1; before they are put on any record.
         """
         with torch.no_grad():
             found = scorer(self.live.whole)
         for task, part in scorer.slices.items():
             scores = found[part]
-            good = np.isfinite(scores) & (scores >= 0) if scores.dtype.kind in "biuf" else np.zeros(len(scores), bool)
+            number = scores.dtype.kind in "biuf"
+            good = (scores >= 0) & (scores <= 1 + _ROUNDING) if number else np.zeros(len(scores), bool)
             if not good.all():
                 case = int(good.argmin())
                 raise ValueError(f"task {task!r} gave {scores[case]} as the score of its case {case} (of "

@@ -61,9 +61,15 @@ def check_out(
     if names and not overwrite:
         raise FileExistsError(f"out must be new or empty, {out} holds {_few(names)}: choose another folder, or replace "
                               "it by --overwrite (overwrite=True).")
-    if names and not any(name in _MARKS or name.endswith(".safetensors") for name in names):
-        raise FileExistsError(f"{out} holds {_few(names)} and no model, so it is not replaced as a whole: choose "
+    if names and (not any(name in _MARKS or name.endswith(".safetensors") for name in names) or _own_work(out)):
+        what = "files of a project" if _own_work(out) else "no model"
+        raise FileExistsError(f"{out} holds {_few(names)} and {what}, so it is not replaced as a whole: choose "
                               "another folder, or remove it yourself.")
+
+
+def _own_work(folder: Path) -> bool:
+    """Whether there is more in a folder than a model, which nobody would want to lose."""
+    return (folder / ".git").exists() or (any(folder.glob("*.py")) and not (folder / "recipe.json").exists())
 
 
 @contextmanager

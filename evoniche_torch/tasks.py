@@ -51,11 +51,19 @@ def read_tasks(
                          "what belongs to its model goes into model_args.")
     for task in tasks:
         name = Path(task).stem if Path(task).is_file() else task
-        _take(scorers, name, _Task(task, LmEvalScorer([task], **(harness or {}))))
+        _take(scorers, name, _Task(task, LmEvalScorer([task], **_of_task(harness or {}, name, len(tasks)))))
     if unknown := set(weights or {}) - set(scorers):
         raise ValueError(f"the tasks are {', '.join(scorers)}, there is no {', '.join(sorted(unknown))} that could "
                          "have a weight.")
     return JoinedScorer(scorers, weights=None if not weights else {name: weights.get(name, 1.0) for name in scorers})
+
+
+def _of_task(harness: dict[str, Any], name: str, count: int) -> dict[str, Any]:
+    """The arguments for one of several tasks: of those that are given task by task, its own."""
+    if count == 1:
+        return harness
+    split = {key: value for key in ("metric", "filter", "samples") if isinstance(value := harness.get(key), dict)}
+    return harness | {key: {name: value[name]} if name in value else None for key, value in split.items()}
 
 
 def _take(scorers: dict[str, Evaluate], name: str, scorer: Evaluate) -> None:

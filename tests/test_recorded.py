@@ -96,6 +96,6 @@ def test_a_file_that_is_no_record_is_refused_and_stays(tmp_path, text):
 def test_scores_of_the_wrong_shape_are_not_kept(tmp_path):
     path = tmp_path / "scores.jsonl"
     recorded = RecordedScorer(lambda genomes: np.zeros(len(genomes)), GENOME, path)
-    with pytest.raises(ValueError, match="must be rows of cases"):
+    with pytest.raises(ValueError, match="must have shape"):
         recorded.score(np.eye(12, dtype=bool))
     assert [json.loads(line)["format"] for line in path.read_text().splitlines()] == ["evoniche-record-1"]

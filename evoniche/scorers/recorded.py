@@ -12,7 +12,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoniche.batches import Batch, take, to_numpy
+from evoniche.batches import Batch, take
+from evoniche.checks import read_scores
 from evoniche.lifting import as_scorer
 from evoniche.roles import Genome, Scorer
 
@@ -63,15 +64,17 @@ class RecordedScorer(Scorer):
         names = self._names(genomes)
         new = [i for i, name in enumerate(names) if name not in self._rows and names.index(name) == i]
         if new:
-            scores = to_numpy(self._scorer.score(take(genomes, new)))
-            if scores.ndim != 2 or len(scores) != len(new):
-                raise ValueError(f"scores of {len(new)} genomes must be rows of cases, got shape {scores.shape}.")
-            self._keep([names[i] for i in new], scores)
+            scores = self._scorer.score(take(genomes, new))
+            self._keep([names[i] for i in new], read_scores(scores, range(len(new)), self._like()))
         return np.stack([self._rows[name] for name in names])
 
     def remember(self, genomes: Batch, scores: ArrayLike) -> None:
         """Put scores (n, cases) on record that were found out elsewhere."""
-        self._keep(self._names(genomes), np.asarray(scores))
+        self._keep(self._names(genomes), read_scores(scores, range(len(genomes)), self._like()))
+
+    def _like(self) -> NDArray[np.float64] | None:
+        """A row on record, which new ones must be like."""
+        return next((row[None] for row in self._rows.values()), None)
 
     def _names(self, genomes: Batch) -> list[str]:
         return [self._name(take(genomes, [i])) for i in range(len(genomes))]
@@ -98,9 +101,9 @@ class RecordedScorer(Scorer):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(header) + "\n")
             return
-        text = path.read_text()
-        whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
         try:
+            text = path.read_text()
+            whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
             first, *lines = (json.loads(line) for line in whole.splitlines())
             self._rows = {line["genome"]: np.array(line["scores"], dtype=np.float64) for line in lines}
             if first["format"] != _FORMAT:

@@ -46,7 +46,8 @@ def export(
     try:
         _export(recipe, out, models, base, allow_torch_files, overwrite, not quiet)
     except (ValueError, ImportError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        hint = "" if models else " Where the models are now is said by --model, once for each, and --base."
+        raise click.ClickException(f"{error}{hint if 'no such folder' in str(error) else ''}") from error
     click.echo(f"merged model in {out}")
 
 

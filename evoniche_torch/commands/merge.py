@@ -65,6 +65,8 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
             trust_remote_code=options["trust_remote_code"],
             progress=progress,
         )
+        if not options["dry_run"]:
+            seeds.check_finite()  # reads the models for their dot products, which are needed in any case
         run = MergeRun(seeds, live, training, held_out)
         trial = run.trial()
         if options["dry_run"]:
@@ -82,7 +84,11 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
             population_size=options["population"],
             **{name: options[name] for name in names},
         )
-        result = evolution.run(evaluations=options["evaluations"], progress=progress)
+        try:
+            result = evolution.run(evaluations=options["evaluations"], progress=progress)
+        except (ValueError, OSError) as error:
+            lost = _lost(options["record"], evolution.evaluations)
+            raise ValueError(f"{error} Nothing was written; {lost}") from error
         if result.best is None:
             raise click.ClickException("interrupted before any model was scored: nothing was written.")
         recipes = [*Recipes.of_seeds(seeds), result.best.genome[0]]
@@ -90,6 +96,13 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         table = run.table(evolution.scorer.score(Recipes(seeds, recipes)), recipes[-1])
         _write(run, result, recipes[-1], table, options)
     _report(result, table, options["out"])
+
+
+def _lost(record: Path | None, evaluations: int) -> str:
+    """What is left of a run that failed."""
+    if record is None:
+        return f"{evaluations} evaluations are lost: with --record FILE, the same command would go on from them."
+    return f"{evaluations} evaluations are in {record}: the same command goes on from them."
 
 
 def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:

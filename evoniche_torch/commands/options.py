@@ -47,7 +47,7 @@ _SEARCH = [
     click.option(
         "--chromosomes", multiple=True, metavar="whole|tensor|layer|REGEX", default=("whole",),
         help="Groups of parameters, each with a split point and a ratio of its own: one of the words, or regular "
-        "expressions of tensor names (one group for each, and one for the rest).",
+        "expressions of tensor names (one group for each, and one for the rest); may be repeated.",
     ),
     click.option("--base", type=click.Path(path_type=Path), help="What all were fine-tuned from: merge task vectors."),
     click.option("--angle", type=click.Choice(["whole", "part"]), default="whole", help="Of SLERP: between whole "
@@ -70,7 +70,7 @@ _MODELS = [
     click.option("--component", help="Which part of a diffusers pipeline. [default: unet or transformer]"),
     click.option("--variant", help="Which variant of the files, such as fp16."),
     click.option("--ignore-config", multiple=True, metavar="KEY", help="A key of config.json in which models may "
-                 "differ."),
+                 "differ, or tokenizer; may be repeated."),
     click.option("--mixed-dtypes", is_flag=True, help="Let models differ in the dtypes of their tensors."),
     click.option("--check-finite", is_flag=True, help="Look for NaN and infinity before anything else."),
     click.option("--allow-torch-files", is_flag=True, help="Read .bin and .pt files too, with weights_only=True."),
@@ -81,7 +81,7 @@ _MODELS = [
 _OUTPUT = [
     click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the merged model."),
     click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the merged model. "
-                 "[default: each tensor as in the first model]"),
+                 "[default: each tensor as in the model of --like]"),
     click.option("--shard-size", default="5GB", help="Above it the weights are in several files."),
     click.option("--like", type=click.IntRange(min=1), default=1, help="Which model's config, tokenizer and chat "
                  "template the output gets, counted from 1."),

@@ -101,6 +101,9 @@ class LmEvalScorer:
     _tokenizers: dict[str, Any] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.model_args, Mapping):
+            raise ValueError("LmEvalScorer(model_args=...) must be names and values, on the command line as JSON such "
+                             f"as {{\"max_length\": 64}}, got {self.model_args!r}.")
         if self.limit is not None and not self.limit > 0:
             raise ValueError(f"LmEvalScorer(limit=...) must be > 0, got {self.limit!r}.")
         if self.limit is not None and self.samples is not None:

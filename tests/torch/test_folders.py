@@ -326,3 +326,10 @@ def test_sharded_torch_files(tmp_path):
     assert "--allow-torch-files" in refused(path)
     folder = open_folder(path, allow_torch_files=True)
     assert (len(folder.weights), folder.stem) == (2, "model")
+
+
+def test_adapters_are_refused(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(MergeError, match="is an adapter"):
+        open_folder(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from loguru import logger
-from models import llama, llama_folder, llama_tokenizer, log, tokenizer_json, write_json
+from models import llama, llama_folder, llama_tokenizer, tokenizer_json, write_json
 from safetensors.torch import load_file, save_file
 
 from evoniche_torch import merging
@@ -59,6 +59,12 @@ def counted(model):  # says how often it was asked, and does what it is told to 
 
 def stopped(model):
     raise KeyboardInterrupt
+
+def failing_later(model):  # the second time that it is asked, as DO says
+    if (HERE / "later").exists():
+        raise {"error": RuntimeError("out of luck"), "ctrl-c": KeyboardInterrupt()}[os.environ["DO"]]
+    (HERE / "later").touch()
+    return [1.0]
 """
 
 
@@ -234,15 +240,25 @@ def test_a_run_that_was_cut_off_goes_on(place, no_picture, monkeypatch):
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_record_of_other_scores_is_noticed(place, no_picture):
+def test_what_is_wrong_with_the_held_out_cases_shows_before_the_run(place, monkeypatch):
+    monkeypatch.setenv("AT", "1")
+    monkeypatch.setenv("DO", "error")
+    ended = run("--held-out", "tasks.py:counted")
+    assert ended.exit_code == 1
+    assert "tasks.py:counted failed: RuntimeError: out of luck" in ended.stderr
+    assert not Path("out").exists()
+
+
+def test_a_record_of_other_scores_is_refused(place, no_picture):
     record = ("--record", "scores.jsonl")
     succeeded(run(*record, scorer="tasks.py:counted"))
     text = Path("scores.jsonl").read_text().splitlines()
     text[1] = json.dumps(json.loads(text[1]) | {"scores": [0.9, 0.9, 0.9]})
     Path("scores.jsonl").write_text("\n".join([*text, ""]))
-    with log() as messages:
-        succeeded(run(*record, scorer="tasks.py:counted", out="again"))
-    assert any("has other scores of a on record (0.900 on average)" in message for message in messages)
+    ended = run(*record, scorer="tasks.py:counted", out="again")
+    assert ended.exit_code == 1
+    assert "scores.jsonl has other scores of a on record (0.900 on average)" in ended.stderr
+    assert "give the name of a new file" in ended.stderr
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(place, own_cache):
@@ -375,8 +391,10 @@ def test_ctrl_c_writes_the_best_so_far(place, no_picture, monkeypatch):
     assert llama(0).load_state_dict(load_file("out/model.safetensors"))
 
 
-def test_ctrl_c_at_the_held_out_cases_does_without_them(place, no_picture):
-    ended = succeeded(run("--held-out", "tasks.py:stopped"))
+@pytest.mark.parametrize("what", ["error", "ctrl-c"])
+def test_held_out_cases_that_fail_in_the_end_do_not_cost_the_merge(place, no_picture, monkeypatch, what):
+    monkeypatch.setenv("DO", what)
+    ended = succeeded(run("--held-out", "tasks.py:failing_later"))
     assert list(rows(ended.stdout)["merged"]) == ["layers"]
     assert Path("out/model.safetensors").exists()
 
@@ -400,7 +418,7 @@ def test_ctrl_c_before_anything_is_known(place):
         ({"out": "tasks.py"}, r"'tasks\.py' is a file"),
         ({"evaluations": 2, "models": ["a", "b", "base"]}, r"--evaluations must be at least 3, for the models"),
         ({"scorer": "away.py:f"}, r"there is no file away\.py for the scorer away\.py:f"),
-        ({"scorer": "tasks.py:art"}, r"tasks\.py has no function art; it has layers, odd, later, counted, stopped\."),
+        ({"scorer": "tasks.py:art"}, r"tasks\.py has no function art; it has layers, odd, later, "),
         ({"scorer": "tasks"}, r"a scorer must be given as file\.py:function, got 'tasks'"),
         ({"scorer": "broken.py:f"}, r"broken\.py cannot be imported: RuntimeError: no data \(line 1 of broken\.py\)"),
         ({"more": ["--held-out", "away.py:f"]}, r"there is no file away\.py"),

@@ -3,11 +3,12 @@
     python -m evoniche_baselines.problems.tiny_llm.study FOLDER
 
 trains the models in FOLDER/models unless they are there, runs each method with each seed unless its merged model is in
-FOLDER, and prints the table of held-out scores in Markdown.
+FOLDER, and prints the tables of held-out scores and of the populations in Markdown.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -20,7 +21,7 @@ import numpy as np
 from evoniche_baselines.problems.tiny_llm import tasks
 from evoniche_baselines.problems.tiny_llm.training import train_seeds
 
-__all__ = ["METHODS", "command", "table"]
+__all__ = ["METHODS", "command", "populations", "table"]
 
 METHODS = {
     "M2N2": [],
@@ -57,6 +58,21 @@ def table(runs: dict[str, list[Path]]) -> str:
     return "\n".join(lines)
 
 
+def populations(runs: dict[str, list[Path]]) -> str:
+    """The population in the end, mean over the runs: best and coverage on training cases in %, entropy in bits."""
+    lines = ["| method | best on training cases | coverage | entropy in bits |", "|---|---|---|---|"]
+    for method, folders in runs.items():
+        ends = []
+        for folder in folders:
+            with (folder / "history.csv").open(newline="") as file:
+                ends.append(list(csv.DictReader(file))[-1])
+        best, coverage, entropy = (
+            np.mean([float(end[name]) for end in ends]) for name in ("best", "coverage", "entropy")
+        )
+        lines.append(f"| {method} | {100 * best:.1f} | {100 * coverage:.1f} | {entropy:.2f} |")
+    return "\n".join(lines)
+
+
 def _line(name: str, rows: list[list[float]]) -> str:
     values = 100 * np.array(rows)  # (runs, 3)
     spread = [f" ± {deviation:.2f}" for deviation in values.std(axis=0, ddof=1)] if len(rows) > 1 else [""] * 3
@@ -89,7 +105,7 @@ def main(out: Path) -> None:
         ]
     for run in todo:
         run.result()
-    print(table(folders))
+    print(f"{table(folders)}\n\n{populations(folders)}")
 
 
 if __name__ == "__main__":
