@@ -12,9 +12,11 @@ demo: .venv/.demo
 	$(BIN)/evoniche run digits --start experts --method ga --evaluations 1000 --runs 2 --jobs 2 --out demo/experts-ga
 	$(BIN)/evoniche plot demo/scratch-* demo/experts-* --metric test --out demo/figure.png
 
-# Real networks from disk to disk: two language models with a skill each, then four diffusion models.
+# Real networks from disk to disk: two language models with a skill each, then four diffusion models. On one thread,
+# since models as small as these are slower on several.
 SKILLS := baselines/evoniche_baselines/problems/tiny_llm/tasks.py
 UNETS := baselines/evoniche_baselines/problems/tiny_unet.py
+merge-demo: export OMP_NUM_THREADS = 1
 merge-demo: .venv/.merge
 	$(BIN)/python -m evoniche_baselines.problems.tiny_llm demo/models
 	$(BIN)/evoniche merge demo/models/arithmetic demo/models/protocol \

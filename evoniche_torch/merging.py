@@ -128,8 +128,9 @@ class MergeRun:
             found = scorer(self.live.whole)
         for task, part in scorer.slices.items():
             scores = found[part]
-            number = scores.dtype.kind in "biuf"
-            good = (scores >= 0) & (scores <= 1 + _ROUNDING) if number else np.zeros(len(scores), bool)
+            if scores.dtype.kind not in "biuf":
+                raise ValueError(f"task {task!r} gave scores that are not all numbers, such as {scores[:3].tolist()}.")
+            good = (scores >= 0) & (scores <= 1 + _ROUNDING)
             if not good.all():
                 case = int(good.argmin())
                 raise ValueError(f"task {task!r} gave {scores[case]} as the score of its case {case} (of "

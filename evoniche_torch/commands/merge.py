@@ -95,7 +95,7 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         assert evolution.scorer is not None
         table = run.table(evolution.scorer.score(Recipes(seeds, recipes)), recipes[-1])
         _write(run, result, recipes[-1], table, options)
-    _report(result, table, options["out"])
+    _report(result, table, options["out"], options["record"])
 
 
 def _lost(record: Path | None, evaluations: int) -> str:
@@ -199,12 +199,13 @@ def _write(
     draw_merge(result, run.seeds.index, run.seeds.labels, out / "figure.png")
 
 
-def _report(result: Result, table: dict[str, dict[str, float]], out: Path) -> None:
+def _report(result: Result, table: dict[str, dict[str, float]], out: Path, record: Path | None) -> None:
     columns = list(next(iter(table.values())))
     width = max(map(len, table))
     click.echo("  ".join([" " * width, *(f"{name:>8}" for name in columns)]))
     for model, row in table.items():
         click.echo("  ".join([f"{model:<{width}}", *(f"{row[name]:>{max(8, len(name))}.3f}" for name in columns)]))
     if result.stopped == "interrupted":
-        click.echo(f"interrupted after {result.evaluations} evaluations; this is the best of them")
+        more = "" if record is None else f"; from {record} the same command goes on with --overwrite"
+        click.echo(f"interrupted after {result.evaluations} evaluations; this is the best of them{more}")
     click.echo(f"merged model in {out}, picture in {out / 'figure.png'}")

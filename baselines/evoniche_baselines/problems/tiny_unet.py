@@ -126,7 +126,8 @@ def main(arguments: list[str]) -> None:
         model = UNet2DConditionModel.from_pretrained(folder)
         with torch.no_grad():
             means = held_out(model).reshape(len(CONCEPTS), -1).mean(axis=1)
-        print(f"{folder}: " + ", ".join(f"{name} {mean:.3f}" for name, mean in zip(CONCEPTS, means, strict=True)))
+        told = ", ".join(f"{name} {mean:.3f}" for name, mean in zip(CONCEPTS, means, strict=True))
+        print(f"{folder}, similarity on held-out cases: {told}")
 
 
 if __name__ == "__main__":
