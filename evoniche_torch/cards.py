@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, final
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
-from evoniche.seeds import Recipe
+from evoniche_torch.provenance import seed_shares
 
 if TYPE_CHECKING:
     from evoniche_torch.recipe_files import RecipeFile
 
-__all__ = ["Card", "render_card", "shares"]
+__all__ = ["Card", "render_card"]
 
 Row = tuple[str | int | float, ...]
 Table = tuple[tuple[str, ...], tuple[Row, ...]]
@@ -83,15 +82,6 @@ class Card:
         return cls(**(card or {}))
 
 
-def shares(recipe: Recipe) -> NDArray[np.float64]:
-    """What comes from each seed: its share of the |coefficients|, on average over parameters; shape (seeds,)."""
-    sizes = np.abs(recipe.coefficients)
-    total = sizes.sum(axis=1, keepdims=True)
-    part = np.divide(sizes, total, out=np.zeros_like(sizes), where=total > 0)
-    mean: NDArray[np.float64] = np.diff(recipe.boundaries) @ part / recipe.size
-    return mean
-
-
 def render_card(record: RecipeFile) -> str:
     """The README.md of a merged model; all that is in it is in its recipe.json as well."""
     card = record.card
@@ -140,8 +130,9 @@ def _how(record: RecipeFile) -> str:
 
 
 def _models(record: RecipeFile) -> str:
+    shares = seed_shares(record.recipe, np.array([0, record.recipe.size]))[0]
     rows: list[Row] = [
-        (_code(seed.label), f"{share:.1%}") for seed, share in zip(record.seeds, shares(record.recipe), strict=True)
+        (_code(seed.label), f"{share:.1%}") for seed, share in zip(record.seeds, shares, strict=True)
     ]
     if record.base:
         rows.append((_code(record.base.label), "base"))

@@ -20,9 +20,10 @@ from safetensors.torch import load_file, save_file
 
 from evoniche import Recipe, Recipes
 from evoniche_torch import output_folders, writing
-from evoniche_torch.cards import Card, shares
+from evoniche_torch.cards import Card
 from evoniche_torch.checkpoints import CheckpointSeeds
 from evoniche_torch.modules import ModuleSeeds
+from evoniche_torch.provenance import seed_shares
 from evoniche_torch.recipe_files import read_recipe
 from evoniche_torch.seeds import TensorSeeds
 from evoniche_torch.writing import check_out, write_checkpoint
@@ -294,7 +295,7 @@ def test_the_model_card(tmp_path):
     with CheckpointSeeds(folders) as seeds:
         recipe = Recipe.of([0, seeds.size // 4, seeds.size], [[1.0, 0.0], [-0.25, 0.75]])
         out = write_checkpoint(recipe, seeds, tmp_path / "out", card=card)
-    np.testing.assert_allclose(shares(recipe), [0.25 + 0.75 * 0.25, 0.75 * 0.75])
+    np.testing.assert_allclose(seed_shares(recipe, np.array([0, recipe.size]))[0], [0.25 + 0.75 * 0.25, 0.75 * 0.75])
     text = (out / "README.md").read_text()
     _, front, body = text.split("---\n", 2)
     assert safe_load(front) == {
