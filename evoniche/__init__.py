@@ -9,8 +9,10 @@ from evoniche import functional
 from evoniche.algorithms import ga, m2n2, merge
 from evoniche.batches import BatchType
 from evoniche.crossovers import (
+    DifferentialCrossover,
     KPointCrossover,
     LerpCrossover,
+    OccasionalCrossover,
     OrderCrossover,
     SlerpCrossover,
     SplitSlerpCrossover,
@@ -28,7 +30,16 @@ from evoniche.genomes import (
     Recipes,
 )
 from evoniche.history import Result
-from evoniche.mates import AttractionMateSelector, IndependentMateSelector, UniformMateSelector
+from evoniche.mates import (
+    AttractionMateSelector,
+    IndependentMateSelector,
+    LexicaseMateSelector,
+    MaxUnionMateSelector,
+    NegativeAssortativeMateSelector,
+    PairMateSelector,
+    RestrictedMateSelector,
+    UniformMateSelector,
+)
 from evoniche.mutations import (
     BitFlipMutation,
     ChainMutation,
@@ -37,18 +48,46 @@ from evoniche.mutations import (
     SwapMutation,
 )
 from evoniche.population import Individual, Offspring, Population
-from evoniche.replacements import GenerationalReplacement, WorstReplacement
+from evoniche.replacements import (
+    CrowdingReplacement,
+    DeterministicCrowdingReplacement,
+    GenerationalReplacement,
+    PlusReplacement,
+    RestrictedTournamentReplacement,
+    WorstReplacement,
+)
 from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
 from evoniche.scorers import RecordedScorer, SingleScorer
 from evoniche.seeds import ArraySeeds, Recipe, SeedBank
-from evoniche.selectors import RankSelector, RouletteSelector, TournamentSelector, UniformSelector
-from evoniche.sharing import ImplicitSharing, RawSharing
+from evoniche.selectors import (
+    DalexSelector,
+    DownsampledLexicaseSelector,
+    EpsilonLexicaseSelector,
+    LexicaseSelector,
+    RankSelector,
+    RouletteSelector,
+    ShuffleSelector,
+    TournamentSelector,
+    UniformSelector,
+)
+from evoniche.sharing import (
+    AdaptiveSharing,
+    AntigenSharing,
+    ClearingSharing,
+    ExplicitSharing,
+    ImplicitSharing,
+    NoveltySharing,
+    RawSharing,
+    SpeciationSharing,
+)
 
 logger.disable("evoniche")
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveSharing",
+    "AntigenSharing",
     "ArraySeeds",
     "AttractionMateSelector",
     "BatchType",
@@ -56,8 +95,16 @@ __all__ = [
     "BitFlipMutation",
     "ChainMutation",
     "Chromosomes",
+    "ClearingSharing",
     "Crossover",
+    "CrowdingReplacement",
+    "DalexSelector",
+    "DeterministicCrowdingReplacement",
+    "DifferentialCrossover",
+    "DownsampledLexicaseSelector",
+    "EpsilonLexicaseSelector",
     "Evolution",
+    "ExplicitSharing",
     "GaussianMutation",
     "GenerationalReplacement",
     "Genome",
@@ -68,12 +115,20 @@ __all__ = [
     "IntegerResetMutation",
     "KPointCrossover",
     "LerpCrossover",
+    "LexicaseMateSelector",
+    "LexicaseSelector",
     "MateSelector",
+    "MaxUnionMateSelector",
     "Mutation",
+    "NegativeAssortativeMateSelector",
+    "NoveltySharing",
     "ObjectGenome",
+    "OccasionalCrossover",
     "Offspring",
     "OrderCrossover",
+    "PairMateSelector",
     "PermutationGenome",
+    "PlusReplacement",
     "Population",
     "RankSelector",
     "RawSharing",
@@ -83,14 +138,18 @@ __all__ = [
     "Recipes",
     "RecordedScorer",
     "Replacement",
+    "RestrictedMateSelector",
+    "RestrictedTournamentReplacement",
     "Result",
     "RouletteSelector",
     "Scorer",
     "SeedBank",
     "Selector",
     "Sharing",
+    "ShuffleSelector",
     "SingleScorer",
     "SlerpCrossover",
+    "SpeciationSharing",
     "SplitSlerpCrossover",
     "SwapMutation",
     "TournamentSelector",

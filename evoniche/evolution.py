@@ -88,7 +88,7 @@ class Evolution:
         self.crossover = None if crossover is None else as_crossover(crossover)
         self.mutation = None if mutation is None else as_mutation(mutation)
         self.replacement = replacement
-        self.population = Population(self.population_size, sharing, read_importance(importance))
+        self.population = Population(self.population_size, sharing, read_importance(importance), self.seed)
         self.evaluations = 0
         self.best: Individual | None = None
         self._initial = self._first_genomes(initial)

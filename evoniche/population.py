@@ -24,8 +24,8 @@ NOBODY = -1
 
 _NEVER = (-1, True, None, None, None)
 
-_AFTERWARDS = 1
-"""Second part of the key of what is drawn when children are told; the key of their making has one part."""
+_AFTERWARDS, _SHARING = 1, 2
+"""Second part of the key of what is drawn when children are told, and by a sharing; their making has one part."""
 
 
 @final
@@ -72,7 +72,7 @@ class Offspring:
 
     def generator(self) -> Generator:
         """Fresh randomness that belongs to these children, for a replacement that draws."""
-        return generator(self.seed, self.ask, _AFTERWARDS)
+        return generator(self.seed, self.ask, _AFTERWARDS, int(self.ids[0]))
 
     def take(self, positions: ArrayLike) -> Offspring:
         """The children at some positions (or where a mask is True), to be told apart from the others."""
@@ -95,7 +95,11 @@ class Population:
     """
 
     def __init__(
-        self, limit: int, sharing: Sharing | None = None, importance: NDArray[np.float64] | None = None
+        self,
+        limit: int,
+        sharing: Sharing | None = None,
+        importance: NDArray[np.float64] | None = None,
+        seed: int = 0,
     ) -> None:
         """An empty population.
 
@@ -103,11 +107,15 @@ class Population:
             limit: How many members a `Replacement` leaves alive.
             sharing: What makes `fitness` of scores; the plain sum over the cases when None.
             importance: How much each case counts, shape (cases,); all the same when None.
+            seed: That of the evolution, for a sharing that draws.
         """
         self.limit = limit
         self.sharing = sharing
         self.importance = importance
+        self.seed = seed
+        self.told = 0
         self.binary = True
+        self._memory: dict[Any, Any] = {}
         self._columns: tuple[GrowingBatch, ...] = ()  # scores, genomes, lineage
         self._before: tuple[int, bool, Any, Any, Any] = _NEVER  # what was before the last addition
         self._load = np.zeros(0)
@@ -240,14 +248,35 @@ class Population:
             parents=tuple(map(int, self.parents[position])),  # type: ignore[arg-type]
         )
 
+    def generator(self) -> Generator:
+        """Fresh randomness that belongs to what has been told so far, for a sharing that draws."""
+        return generator(self.seed, self.told, _SHARING)
+
+    def recall(self, operator: Any, default: Any = None) -> Any:
+        """What an operator has asked this population to remember."""
+        return self._memory.get(operator, default)
+
+    def remember(self, operator: Any, value: Any) -> None:
+        """Keep what an operator has learned of this population: operators have no memory of their own.
+
+        Args:
+            operator: Who remembers; any hashable key.
+            value: What; it replaces what was remembered before.
+        """
+        self._memory[operator] = value
+        self._before = (*self._before[:4], None)
+
     def add(self, offspring: Offspring) -> None:
         """Let scored children in; nobody leaves."""
         scores = offspring.scores
         assert scores is not None, "offspring join with their scores"
+        self.told += len(scores)
         lineage = np.concatenate([offspring.ids[:, None], offspring.parents], axis=1)  # (n, 3)
         columns = (scores, offspring.genomes, lineage)
         if self._columns:
-            self._before = (len(self), self.binary, self._load, self._means, self._fitness)
+            # A fitness that depends on what is remembered may change although the members do not.
+            fitness = None if self._memory else self._fitness
+            self._before = (len(self), self.binary, self._load, self._means, fitness)
             for batch, column in zip(self._columns, columns, strict=True):
                 batch.add(column)
         else:

@@ -1,15 +1,19 @@
 """How two parents become a child: one operator a file."""
 
+from evoniche.crossovers.differential import DifferentialCrossover
 from evoniche.crossovers.k_point import KPointCrossover
 from evoniche.crossovers.lerp import LerpCrossover
+from evoniche.crossovers.occasional import OccasionalCrossover
 from evoniche.crossovers.order import OrderCrossover
 from evoniche.crossovers.slerp import SlerpCrossover
 from evoniche.crossovers.split_slerp import SplitSlerpCrossover
 from evoniche.crossovers.uniform import UniformCrossover
 
 __all__ = [
+    "DifferentialCrossover",
     "KPointCrossover",
     "LerpCrossover",
+    "OccasionalCrossover",
     "OrderCrossover",
     "SlerpCrossover",
     "SplitSlerpCrossover",

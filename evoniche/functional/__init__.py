@@ -1,6 +1,10 @@
-"""The formulas of M2N2 as pure functions, for numpy arrays, torch tensors and the rest of the array API."""
+"""The formulas of M2N2 as pure functions, for numpy arrays, torch tensors and the rest of the array API.
+
+Lexicase selection and DALex are here as well, for numpy arrays.
+"""
 
 from evoniche.functional.chromosomes import Chromosomes
+from evoniche.functional.lexicase import Epsilon, EpsilonVariant, dalex, lexicase
 from evoniche.functional.niches import (
     EPS,
     Capacity,
@@ -20,13 +24,17 @@ __all__ = [
     "Angle",
     "Capacity",
     "Chromosomes",
+    "Epsilon",
+    "EpsilonVariant",
     "attraction",
     "case_capacity",
     "case_load",
     "case_weights",
     "coverage",
+    "dalex",
     "entropy",
     "lerp",
+    "lexicase",
     "relative_scores",
     "shared_fitness",
     "slerp",

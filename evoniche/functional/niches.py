@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 from array_api_compat import device
 from numpy.typing import ArrayLike
 
@@ -32,7 +33,7 @@ Capacity = Literal["one", "max"] | ArrayLike
 EPS = 1e-8
 """Keeps the division by a load of zero defined (epsilon in eq. 3 to 5)."""
 
-_BLOCK = 1 << 20  # numbers in a temporary array of `attraction`; a few megabytes stay in the cache
+_BLOCK = 1 << 15  # numbers in a temporary array of `attraction`: a few of them stay in the cache
 
 
 def case_load(scores: Array) -> Array:
@@ -192,19 +193,21 @@ def attraction(
     w = like(case_weights(load, c, eps=eps), scores)  # (cases,)
     if binary is None:
         binary = bool(xp.all((scores == 0) | (scores == 1)))
-    parents = take(scores, to_numpy(first))  # (n, cases)
-    n, (members, cases) = parents.shape[0], scores.shape
+    members, cases = scores.shape
     if binary:
+        parents = take(scores, to_numpy(first))  # (n, cases)
         worth = w * (1 - parents)  # max(S_B - S_A, 0) = S_B (1 - S_A)
         # For one parent a matrix-vector product is faster than the same as two matrices.
-        return (scores @ worth[0, :])[None, :] if n == 1 else worth @ scores.T
-    weights = xp.zeros((n, members), dtype=scores.dtype, device=device(scores))
-    block = max(1, _BLOCK // (members * n))
+        return (scores @ worth[0, :])[None, :] if worth.shape[0] == 1 else worth @ scores.T
+    # A parent that comes again is worked out once, and a block of cases stays in the cache for all parents.
+    distinct, places = np.unique(to_numpy(first), return_inverse=True)
+    weights = xp.zeros((len(distinct), members), dtype=scores.dtype, device=device(scores))
+    block = max(1, _BLOCK // members)
     for start in range(0, cases, block):
         j = slice(start, min(start + block, cases))
-        gain = _positive(scores[None, :, j] - parents[:, None, j])  # (n, members, block)
-        weights = weights + gain @ w[j]
-    return weights
+        for i, parent in enumerate(distinct.tolist()):
+            weights[i, :] += _positive(scores[:, j] - scores[parent, j]) @ w[j]  # (members, block) @ (block,)
+    return take(weights, places)
 
 
 def coverage(scores: Array, *, threshold: float = 0.5, importance: ArrayLike | None = None) -> float:

@@ -28,6 +28,8 @@ class ArrayGenome(Genome):
 def differing_genes(a: Batch, b: Batch) -> NDArray[np.floating]:
     """Hamming distance of arrays (n, length) and (m, length): how many genes differ, shape (n, m)."""
     a, b = np.asarray(a), np.asarray(b)
+    if len(a) > len(b):
+        return differing_genes(b, a).T
     distances = np.empty((len(a), len(b)))
     for i, row in enumerate(a):
         distances[i] = (b != row).sum(axis=1)

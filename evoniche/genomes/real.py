@@ -66,6 +66,8 @@ class RealGenome(ArrayGenome):
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
         """Euclidean distance, shape (len(a), len(b))."""
         a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+        if len(a) > len(b):
+            return self.distance(b, a).T
         # Row by row: |a|^2 - 2 ab + |b|^2 in one product would lose the small distances to rounding.
         distances = np.empty((len(a), len(b)))
         for i, row in enumerate(a):

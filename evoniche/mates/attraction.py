@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evoniche import functional
 from evoniche.checks import at_least, check_capacity
 from evoniche.functional import Capacity
-from evoniche.randomness import weighted_indices
+from evoniche.mates._attracted import attracted
 from evoniche.roles import MateSelector
 
 if TYPE_CHECKING:
@@ -52,12 +52,4 @@ class AttractionMateSelector(MateSelector):
             importance=population.importance,
             binary=population.binary,
         )  # (n, members)
-        unattracted = np.flatnonzero(~weights.any(axis=1))
-        if len(unattracted):
-            weights[unattracted] = population.fitness
-            weights[unattracted, first[unattracted]] = 0
-            # Nobody else has any fitness: any other will do.
-            empty = unattracted[~weights[unattracted].any(axis=1)]
-            weights[empty] = 1
-            weights[empty, first[empty]] = 0
-        return weighted_indices(weights, len(first), rng=rng)
+        return attracted(weights, population, first, rng=rng)

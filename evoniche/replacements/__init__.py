@@ -1,6 +1,17 @@
 """Who survives: one operator a file."""
 
+from evoniche.replacements.crowding import CrowdingReplacement
+from evoniche.replacements.deterministic_crowding import DeterministicCrowdingReplacement
 from evoniche.replacements.generational import GenerationalReplacement
+from evoniche.replacements.plus import PlusReplacement
+from evoniche.replacements.restricted_tournament import RestrictedTournamentReplacement
 from evoniche.replacements.worst import WorstReplacement
 
-__all__ = ["GenerationalReplacement", "WorstReplacement"]
+__all__ = [
+    "CrowdingReplacement",
+    "DeterministicCrowdingReplacement",
+    "GenerationalReplacement",
+    "PlusReplacement",
+    "RestrictedTournamentReplacement",
+    "WorstReplacement",
+]

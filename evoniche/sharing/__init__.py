@@ -1,6 +1,21 @@
 """Ways in which scores become fitness: one operator a file."""
 
+from evoniche.sharing.adaptive import AdaptiveSharing
+from evoniche.sharing.antigen import AntigenSharing
+from evoniche.sharing.clearing import ClearingSharing
+from evoniche.sharing.explicit import ExplicitSharing
 from evoniche.sharing.implicit import ImplicitSharing
+from evoniche.sharing.novelty import NoveltySharing
 from evoniche.sharing.raw import RawSharing
+from evoniche.sharing.speciation import SpeciationSharing
 
-__all__ = ["ImplicitSharing", "RawSharing"]
+__all__ = [
+    "AdaptiveSharing",
+    "AntigenSharing",
+    "ClearingSharing",
+    "ExplicitSharing",
+    "ImplicitSharing",
+    "NoveltySharing",
+    "RawSharing",
+    "SpeciationSharing",
+]

@@ -6,10 +6,11 @@ import time
 
 import digits_step
 import large_population
+import lexicase
 import onemax
 import recipes
 from measure import table
 
 start = time.perf_counter()
-rows = [row for benchmark in (digits_step, large_population, onemax, recipes) for row in benchmark.run()]
+rows = [row for benchmark in (digits_step, large_population, lexicase, onemax, recipes) for row in benchmark.run()]
 print(f"\n{table(rows)}\n\nMedians over interleaved rounds, in {time.perf_counter() - start:.0f} s.")

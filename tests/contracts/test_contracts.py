@@ -10,13 +10,23 @@ import pytest
 
 import evoniche
 from evoniche import (
+    AdaptiveSharing,
+    AntigenSharing,
     ArraySeeds,
     AttractionMateSelector,
     BinaryGenome,
     BitFlipMutation,
     ChainMutation,
     Chromosomes,
+    ClearingSharing,
     Crossover,
+    CrowdingReplacement,
+    DalexSelector,
+    DeterministicCrowdingReplacement,
+    DifferentialCrossover,
+    DownsampledLexicaseSelector,
+    EpsilonLexicaseSelector,
+    ExplicitSharing,
     GaussianMutation,
     GenerationalReplacement,
     Genome,
@@ -26,11 +36,19 @@ from evoniche import (
     IntegerResetMutation,
     KPointCrossover,
     LerpCrossover,
+    LexicaseMateSelector,
+    LexicaseSelector,
     MateSelector,
+    MaxUnionMateSelector,
     Mutation,
+    NegativeAssortativeMateSelector,
+    NoveltySharing,
     ObjectGenome,
+    OccasionalCrossover,
     OrderCrossover,
+    PairMateSelector,
     PermutationGenome,
+    PlusReplacement,
     RankSelector,
     RawSharing,
     RealGenome,
@@ -39,12 +57,16 @@ from evoniche import (
     Recipes,
     RecordedScorer,
     Replacement,
+    RestrictedMateSelector,
+    RestrictedTournamentReplacement,
     RouletteSelector,
     Scorer,
     Selector,
     Sharing,
+    ShuffleSelector,
     SingleScorer,
     SlerpCrossover,
+    SpeciationSharing,
     SplitSlerpCrossover,
     SwapMutation,
     TournamentSelector,
@@ -174,6 +196,14 @@ SHARINGS = [
     (ImplicitSharing(alpha=2, capacity="max", relative=True), None),
     (ImplicitSharing(relative=True), None),
     (ImplicitSharing(capacity=[0, 1, 2.5]), 3),
+    (AdaptiveSharing(), None),
+    (AdaptiveSharing(1, 0.5), None),
+    (AntigenSharing(3), None),
+    (AntigenSharing(3, 20), None),
+    (ClearingSharing("scores", 0.5, 2), None),
+    (ExplicitSharing("scores", 0.5), None),
+    (NoveltySharing("scores", 3), None),
+    (SpeciationSharing("scores", 0.5), None),
 ]
 SELECTORS = [
     RankSelector(),
@@ -184,6 +214,15 @@ SELECTORS = [
     TournamentSelector(1),
     TournamentSelector(9),
     UniformSelector(),
+    DalexSelector(),
+    DalexSelector(0),
+    DalexSelector(standardize=True),
+    DownsampledLexicaseSelector(),
+    EpsilonLexicaseSelector(),
+    EpsilonLexicaseSelector(0.1, "static"),
+    EpsilonLexicaseSelector(variant="dynamic"),
+    LexicaseSelector(),
+    ShuffleSelector(),
 ]
 MATES = [
     (AttractionMateSelector(), None),
@@ -192,8 +231,14 @@ MATES = [
     (AttractionMateSelector([0, 1, 2.5]), 3),
     (IndependentMateSelector(TournamentSelector()), None),
     (UniformMateSelector(), None),
+    (LexicaseMateSelector(), None),
+    (MaxUnionMateSelector(), None),
+    (NegativeAssortativeMateSelector("scores", TournamentSelector(), 3), None),
+    (PairMateSelector(), None),
+    (RestrictedMateSelector("scores", 0.5), None),
 ]
 CROSSOVERS = [
+    *[(DifferentialCrossover(), genomes) for genomes in (REALS, SINGLES, IMAGES, np.zeros((2, 9)))],
     *[(KPointCrossover(k), genomes) for k in (1, 2, 8) for genomes in (REALS, BITS, INTEGERS)],
     (OrderCrossover(), ORDERS),
     (OrderCrossover(), ORDERS.astype(np.uint8)),
@@ -205,6 +250,10 @@ CROSSOVERS = [
     ],
     *[(crossover, recipes) for crossover in MERGING for recipes in RECIPES],
     (UniformCrossover(0.2), BITS),
+    (OccasionalCrossover(UniformCrossover(), 0.5), SINGLES),
+    (OccasionalCrossover(one_after_the_other), WORDS),
+    (OccasionalCrossover(SplitSlerpCrossover(), 0), RECIPES[0]),
+    (OccasionalCrossover(SplitSlerpCrossover(), 1), RECIPES[0]),
     (UniformCrossover(1), INTEGERS.astype(np.uint8)),
     (one_after_the_other, WORDS),
     (one_after_the_other, LISTS),
@@ -230,6 +279,12 @@ REPLACEMENTS = [
     GenerationalReplacement(0),
     GenerationalReplacement(3),
     WorstReplacement(),
+    CrowdingReplacement("scores"),
+    CrowdingReplacement("scores", factor=1),
+    DeterministicCrowdingReplacement("scores"),
+    PlusReplacement(),
+    RestrictedTournamentReplacement("scores"),
+    RestrictedTournamentReplacement("scores", window=1),
 ]
 
 
@@ -303,7 +358,9 @@ def test_replacement_of_genomes_that_are_objects():
     check_replacement(WorstReplacement(), genomes=RECIPES[0])
 
 
-@pytest.mark.parametrize("crossover", singles([*MERGING, UniformCrossover(), KPointCrossover()]))
+@pytest.mark.parametrize(
+    "crossover", singles([*MERGING, UniformCrossover(), KPointCrossover(), DifferentialCrossover()])
+)
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 def test_crossovers_of_tensors(crossover, dtype):
     torch = pytest.importorskip("torch")

@@ -16,6 +16,7 @@ from evoniche import (
     IntegerGenome,
     IntegerResetMutation,
     KPointCrossover,
+    OccasionalCrossover,
     OrderCrossover,
     PermutationGenome,
     Population,
@@ -478,3 +479,11 @@ def test_each_genome_and_each_generator_draws_anew(draw):
     one, other = draw(generator(1)), draw(generator(2))
     assert (one != other).any(axis=1).sum() > 35
     assert len(np.unique(one, axis=0)) > 35
+
+
+def test_occasional_crossover_leaves_the_others_as_their_first_parents_are(rng):
+    crossover = OccasionalCrossover(UniformCrossover(1), 0.3)  # a child is its mate
+    children = crossover.cross(np.arange(N)[:, None], -1 - np.arange(N)[:, None], rng=rng)[:, 0]
+    crossed = children < 0
+    assert (np.where(crossed, -1 - children, children) == np.arange(N)).all()
+    assert_share(crossed, 0.3)

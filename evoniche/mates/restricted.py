@@ -1,0 +1,44 @@
+"""Mates that are near."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import attrs
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoniche.checks import at_least
+from evoniche.distances import Distance, check_distance, distances
+from evoniche.randomness import weighted_indices
+from evoniche.roles import MateSelector
+
+if TYPE_CHECKING:
+    from evoniche.population import Population
+
+__all__ = ["RestrictedMateSelector"]
+
+
+@final
+@attrs.frozen
+class RestrictedMateSelector(MateSelector):
+    """Any other member at a distance <= radius, uniformly; where there is none, any other member.
+
+    Parents from different niches seldom have good children (Deb and Goldberg 1989, who search for a mate within the
+    radius and take one at random when there is none). Who is alone mates with itself.
+
+    Args:
+        distance: A `Genome`, a function of two batches, or "scores".
+        radius: >= 0.
+    """
+
+    distance: Distance = attrs.field(validator=check_distance)
+    radius: float = attrs.field(validator=at_least(0))
+
+    def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
+        """Shape (n,)."""
+        other = first[:, None] != np.arange(len(population))  # (n, members)
+        near = other & (distances(self.distance, population, population, positions=first) <= self.radius)
+        weights = np.where(near.any(axis=1, keepdims=True), near, other).astype(np.float64)
+        return weighted_indices(weights, len(first), rng=rng)

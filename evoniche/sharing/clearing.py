@@ -1,0 +1,51 @@
+"""The winners of a niche take all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche.checks import at_least, whole
+from evoniche.distances import Distance, check_distance, distances
+from evoniche.roles import Sharing
+
+if TYPE_CHECKING:
+    from evoniche.population import Population
+
+__all__ = ["ClearingSharing"]
+
+
+@final
+@attrs.frozen
+class ClearingSharing(Sharing):
+    """f_i = raw_i for the `capacity` best members of a niche, and 0 for its others (Petrowski 1996).
+
+    Members come in the order of what they score on all cases, highest first and of equals the oldest. Whoever is not
+    cleared when its turn comes dominates a niche, the members at a distance < radius: the niche keeps itself and the
+    next capacity - 1 who are not cleared yet, all after them are cleared. Who was kept there has a turn of its own.
+
+    Args:
+        distance: How far apart members are: a `Genome`, a function of two batches, or "scores".
+        radius: Of a niche, >= 0; with 0 every member is a niche of its own, and nobody is cleared.
+        capacity: Kappa, how many winners a niche has, >= 1.
+    """
+
+    distance: Distance = attrs.field(validator=check_distance)
+    radius: float = attrs.field(validator=at_least(0))
+    capacity: int = attrs.field(default=1, validator=whole(1))
+
+    def fitness(self, population: Population) -> NDArray[np.floating]:
+        """Shape (members,)."""
+        fitness: NDArray[np.float64] = population.means * population.scores.shape[1]
+        order = np.lexsort((population.ids, -fitness))  # (members,): from here on i counts ranks
+        near = (distances(self.distance, population, population) < self.radius)[np.ix_(order, order)]
+        cleared = np.zeros(len(order), dtype=bool)
+        for i in range(len(order)):
+            if not cleared[i]:
+                followers = i + 1 + np.flatnonzero(near[i, i + 1 :] & ~cleared[i + 1 :])
+                cleared[followers[self.capacity - 1 :]] = True
+        fitness[order[cleared]] = 0
+        return fitness

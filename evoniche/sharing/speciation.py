@@ -1,0 +1,50 @@
+"""Fitness shared within species."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche.checks import at_least
+from evoniche.distances import Distance, check_distance, distances
+from evoniche.roles import Sharing
+
+if TYPE_CHECKING:
+    from evoniche.population import Population
+
+__all__ = ["SpeciationSharing"]
+
+
+@final
+@attrs.frozen
+class SpeciationSharing(Sharing):
+    """f_i = raw_i / the number of members of its species (Stanley and Miikkulainen 2002, NEAT, eq. 2).
+
+    raw_i is what i scores on all cases. Members come by age, oldest first, and join the first species whose
+    representative is at a distance <= threshold; who finds none founds a species and represents it. NEAT keeps
+    representatives from one generation to the next; here the oldest living member of a species is the representative,
+    so that species follow from the population alone.
+
+    Args:
+        distance: How far apart members are: a `Genome`, a function of two batches, or "scores".
+        threshold: Distance from the representative up to which a member is of its species, >= 0.
+    """
+
+    distance: Distance = attrs.field(validator=check_distance)
+    threshold: float = attrs.field(validator=at_least(0))
+
+    def fitness(self, population: Population) -> NDArray[np.floating]:
+        """Shape (members,)."""
+        compatible = distances(self.distance, population, population) <= self.threshold  # (members, members)
+        np.fill_diagonal(compatible, True)  # also where a measure of the user's own gives d_ii a rounding error
+        size = np.zeros(len(population))  # 0 for who has no species yet
+        for representative in population.ids.argsort():
+            if not size[representative]:
+                species = compatible[representative] & (size == 0)
+                size[species] = np.count_nonzero(species)
+        raw = population.means * population.scores.shape[1]
+        fitness: NDArray[np.float64] = raw / size
+        return fitness
