@@ -1,0 +1,299 @@
+"""Niches in pymoo's algorithms, and pymoo's operators in evoniche.
+
+A problem says how solutions do on each case, `out["scores"]`, beside its objective; two arguments of `GA` do the rest:
+
+>>> from pymoo.algorithms.soo.nonconvex.ga import GA
+>>> from pymoo.core.problem import Problem
+>>> from pymoo.operators.crossover.ux import UX
+>>> from pymoo.operators.mutation.bitflip import BitflipMutation
+>>> from pymoo.operators.sampling.rnd import BinaryRandomSampling
+>>> from pymoo.optimize import minimize
+>>> clauses = np.random.default_rng(0).integers(20, size=(60, 3))
+>>> class Satisfy(Problem):
+...     def _evaluate(self, x, out, *args, **kwargs):
+...         out["scores"] = (x[:, clauses] == clauses % 2).any(axis=2)  # (n, cases), higher is better
+...         out["F"] = -out["scores"].mean(axis=1)
+>>> algorithm = GA(50, BinaryRandomSampling(), AttractionSelection(), UX(), BitflipMutation(), SharingSurvival())
+>>> float(minimize(Satisfy(n_var=20), algorithm, ("n_gen", 20), seed=0).F[0])
+-1.0
+
+The other way round, whatever pymoo has to make, cross and mutate solutions serves an evolution:
+
+>>> import evoniche
+>>> from pymoo.operators.crossover.sbx import SBX
+>>> from pymoo.operators.mutation.pm import PM
+>>> cross, mutate = PymooCrossover(SBX(), bounds=(-1, 1)), PymooMutation(PM(), bounds=(-1, 1))
+>>> genome = evoniche.RealGenome(5, bounds=(-1, 1))
+>>> score = lambda x: np.exp(-((x - 0.3) ** 2))  # (n, 5): each number is a case
+>>> evolution = evoniche.m2n2(score, genome=genome, crossover=cross, mutation=mutate, capacity="max", seed=0)
+>>> evolution.run(1000, progress=False).best.score > 0.999
+True
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any, final
+
+import attrs
+import numpy as np
+from attrs.validators import instance_of
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from evoniche.batches import Batch, is_floating, like, to_numpy
+from evoniche.checks import check_roles, genome_rows
+from evoniche.genomes import PermutationGenome, RealGenome
+from evoniche.mates import AttractionMateSelector
+from evoniche.population import NOBODY, Population
+from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Selector, Sharing
+from evoniche.selectors import RouletteSelector
+from evoniche.sharing import ImplicitSharing
+
+try:
+    import pymoo.core.crossover
+    import pymoo.core.mutation
+    import pymoo.core.population
+    import pymoo.core.sampling
+    import pymoo.core.selection
+    import pymoo.core.survival
+    import pymoo.util
+    from pymoo.core.problem import Problem
+except ImportError as error:
+    raise ImportError("evoniche.adapters.pymoo needs pymoo: pip install 'evoniche[pymoo]'.") from error
+
+__all__ = ["AttractionSelection", "PymooCrossover", "PymooGenome", "PymooMutation", "SharingSurvival"]
+
+_NAME = attrgetter("__class__.__name__")
+_ONE_AT_A_TIME = threading.RLock()  # who changes a module of pymoo for a moment
+
+
+@final
+class AttractionSelection(pymoo.core.selection.Selection):
+    """Parents as in M2N2: the first by shared fitness, its mate by attraction (Abrantes 2025, section 3.3).
+
+    A crossover of more parents takes the mate of the mate as the third, and so on. While two members or more are
+    feasible, no other breeds.
+
+    Args:
+        selector: Who breeds; `RouletteSelector` when None.
+        mates: With whom; `AttractionMateSelector` when None.
+        sharing: How scores become the fitness that they look at; `ImplicitSharing` when None.
+
+    Raises:
+        ValueError: (when it selects) Members without scores, or with scores that are no row of numbers >= 0.
+    """
+
+    def __init__(
+        self, selector: Selector | None = None, mates: MateSelector | None = None, sharing: Sharing | None = None
+    ) -> None:
+        super().__init__()
+        check_roles(selector=(selector, Selector, None), mates=(mates, MateSelector, None))
+        check_roles(sharing=(sharing, Sharing, None))
+        self.selector = selector or RouletteSelector()
+        self.mates = mates or AttractionMateSelector()
+        self.sharing = sharing or ImplicitSharing()
+
+    def _do(
+        self, problem: Any, pop: Any, n_select: int, n_parents: int, *_: Any, random_state: Generator, **__: Any
+    ) -> Any:
+        """Positions of parents, shape (n_select, n_parents)."""
+        breeders = np.arange(len(pop))
+        if problem.has_constraints() and (feasible := pop.get("feas")).sum() > 1:
+            breeders = np.flatnonzero(feasible)
+        population = _population(pop[breeders], self.sharing, random_state)
+        parents = [self.selector.select(population, n_select, rng=random_state)]
+        while len(parents) < n_parents:
+            parents.append(self.mates.mates(population, parents[-1], rng=random_state))
+        return breeders[np.stack(parents, axis=1)]
+
+
+@final
+class SharingSurvival(pymoo.core.survival.Survival):
+    """Members leave one after the other: who has the lowest fitness among those still there, of equals the oldest.
+
+    Fitness is shared anew after each (Abrantes 2025, section 3.1), so that of two who alone solve the same cases one
+    stays. Feasible solutions stay before all others, and share among themselves.
+
+    Args:
+        sharing: How scores become fitness; `ImplicitSharing` when None.
+        keep_best: With one objective, the best by F stays whatever its fitness: pymoo's result is the best of those
+            alive. False is M2N2 to the letter; the best may leave then, and pymoo's `SingleObjectiveArchive` keeps it.
+
+    Raises:
+        ValueError: (when it lets survive) Members without scores, or with scores that are no row of numbers >= 0.
+    """
+
+    def __init__(self, sharing: Sharing | None = None, *, keep_best: bool = True) -> None:
+        super().__init__(filter_infeasible=True)
+        check_roles(sharing=(sharing, Sharing, None))
+        self.sharing = sharing or ImplicitSharing()
+        self.keep_best = keep_best
+
+    def _do(self, problem: Any, pop: Any, *_: Any, n_survive: int, random_state: Generator, **__: Any) -> Any:
+        """The survivors, the oldest first."""
+        population = _population(pop, self.sharing, random_state)
+        best = int(pop.get("F")[:, 0].argmin()) if self.keep_best and problem.n_obj == 1 else NOBODY
+        while len(population) > n_survive:
+            fitness = np.where(population.ids == best, np.inf, population.fitness)
+            population.remove(int(np.lexsort((population.ids, fitness))[0]))
+        return pop[np.sort(population.ids)]
+
+
+def _population(pop: Any, sharing: Sharing, random_state: Generator) -> Population:
+    """Members of pymoo's population as one of ours; their ids are their positions, which grow with age."""
+    rows = pop.get("scores", to_numpy=False)
+    kinds = sorted({"none" if row is None else f"shape {np.shape(row)}" for row in rows})
+    if len(kinds) > 1 or np.ndim(rows[0]) != 1:
+        raise ValueError('out["scores"], which _evaluate sets beside out["F"], must be a row for each solution, of one '
+                         f"number for each case (one case alone is scores[:, None]), got {' and '.join(kinds)}.")
+    scores = np.array(rows)
+    if ((scores == 0) | (scores == 1)).all():
+        scores = scores.astype(bool)  # pymoo makes float64 of booleans; ours keep them in half of that
+    elif scores.dtype.kind in "fiu" and not (good := np.isfinite(scores) & (scores >= 0)).all():
+        i, case = np.argwhere(~good)[0]
+        raise ValueError(f'out["scores"] must be finite and >= 0, got {scores[i, case]} for solution {i}, case {case}: '
+                         "turn errors into scores, 1 / (1 + error) for example.")
+    population = Population.of(scores, genomes=pop.get("X"), sharing=sharing)
+    population.seed = int(random_state.integers(2**63))  # for a sharing that draws
+    return population
+
+
+def _check_bounds(instance: Any, _: Any, bounds: Any) -> None:
+    """An attrs validator: (low, high), or None."""
+    try:
+        low, high = (0, 1) if bounds is None else (np.asarray(bound, dtype=np.float64) for bound in bounds)
+        good = bool(np.all(low <= high)) and (bounds is None or instance.problem is None)
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ValueError(f"{type(instance).__name__}(bounds=...) must be (low, high), each a number or one for each "
+                         f"gene, low <= high, and not beside problem=..., got {bounds!r}.")
+
+
+@final
+@attrs.frozen(eq=False)
+class PymooCrossover(Crossover):
+    """A crossover of pymoo; the child is the first of those that it makes of a pair, and n pairs cost one call.
+
+    Its `prob` holds: as often as not so, the child is a copy of a parent. A crossover of more than two parents takes
+    those of the next pairs beside the child's own; a batch of one pair has only that.
+
+    Args:
+        crossover: A pymoo `Crossover`: `SBX()`, `OrderCrossover()`, `DEX()`, ...
+        problem: For a crossover that asks a pymoo `Problem` for more than bounds, such as `vars`.
+        bounds: (low, high), each a number or one for each gene. SBX needs them; others keep children within.
+    """
+
+    crossover: Any = attrs.field(validator=instance_of(pymoo.core.crossover.Crossover), repr=_NAME)
+    problem: Problem | None = attrs.field(default=None, kw_only=True, repr=False)
+    bounds: tuple[Any, Any] | None = attrs.field(default=None, kw_only=True, validator=_check_bounds)
+
+    def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
+        """Shape (n, length), of the parents' dtype.
+
+        Raises:
+            ValueError: Genomes that are no rows of one length, no bounds for who needs them, or fractions of integers.
+        """
+        genome_rows(self, a, b)
+        n = len(a)
+        everybody = np.stack([to_numpy(a), to_numpy(b)], axis=1).reshape(2 * n, -1)  # pair after pair
+        families = (2 * np.arange(n)[:, None] + np.arange(self.crossover.n_parents)) % (2 * n)
+        parents = pymoo.core.population.Population.new("X", everybody)[families]
+        return _apply(self, self.crossover, parents, a, rng)[:n]  # all first children come first
+
+
+@final
+@attrs.frozen(eq=False)
+class PymooMutation(Mutation):
+    """A mutation of pymoo; n genomes cost one call, and its `prob` and `prob_var` hold.
+
+    Args:
+        mutation: A pymoo `Mutation`: `PM()`, `BitflipMutation()`, `InversionMutation()`, ...
+        problem: For a mutation that asks a pymoo `Problem` for more than bounds, such as `vars`.
+        bounds: (low, high), each a number or one for each gene. PM and GaussianMutation need them.
+    """
+
+    mutation: Any = attrs.field(validator=instance_of(pymoo.core.mutation.Mutation), repr=_NAME)
+    problem: Problem | None = attrs.field(default=None, kw_only=True, repr=False)
+    bounds: tuple[Any, Any] | None = attrs.field(default=None, kw_only=True, validator=_check_bounds)
+
+    def mutate(self, genomes: Batch, *, rng: Generator) -> Batch:
+        """Shape (n, length), of the same dtype.
+
+        Raises:
+            ValueError: Genomes that are no rows, no bounds for who needs them, or fractions of integers.
+        """
+        genome_rows(self, genomes)
+        return _apply(self, self.mutation, pymoo.core.population.Population.new("X", to_numpy(genomes)), genomes, rng)
+
+
+@final
+@attrs.frozen(eq=False)
+class PymooGenome(Genome):
+    """What a sampling of pymoo makes for a problem: arrays (n, n_var) of the dtype that it gives.
+
+    Args:
+        sampling: A pymoo `Sampling`: `LHS()`, `PermutationRandomSampling()`, ...
+        problem: A pymoo `Problem`, of which the number of variables and the bounds count.
+    """
+
+    sampling: Any = attrs.field(validator=instance_of(pymoo.core.sampling.Sampling), repr=_NAME)
+    problem: Problem = attrs.field(validator=instance_of(Problem), repr=False)
+
+    def sample(self, n: int, *, rng: Generator) -> Batch:
+        """Shape (n, n_var)."""
+        return _apply(self, self.sampling, n, None, rng)
+
+    def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
+        """Euclidean between real vectors, else how many genes differ: shape (len(a), len(b))."""
+        measure = RealGenome if np.asarray(a).dtype.kind == "f" else PermutationGenome
+        return measure(self.problem.n_var).distance(a, b)
+
+    def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """One array, "genomes"."""
+        if batch.dtype == object:
+            raise NotImplementedError("PymooGenome cannot store variables of object dtype.")
+        return {"genomes": batch}
+
+    def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
+        """The array "genomes"."""
+        return arrays["genomes"]
+
+
+def _apply(asker: Any, operator: Any, to: Any, template: Batch | None, rng: Generator) -> Batch:
+    """What pymoo's operator makes of parents, genomes or a number: rows of the template's kind, if there is one."""
+    problem = asker.problem
+    if problem is None:
+        low, high = (None, None) if asker.bounds is None else asker.bounds
+        problem = Problem(n_var=template.shape[1], xl=low, xu=high)  # type: ignore[union-attr]
+    if template is not None and problem.n_var != template.shape[1]:
+        raise ValueError(f"{asker!r} is for genomes of length {problem.n_var}, got {template.shape[1]}.")
+    try:
+        with _seeded(rng):
+            X: NDArray[Any] = operator(problem, to, random_state=rng).get("X")
+    except TypeError as error:
+        if problem.has_bounds():
+            raise
+        raise ValueError(f"{asker!r} failed, maybe for want of bounds=(low, high) or of a problem with xl and xu: "
+                         f"{error}.") from error
+    if template is not None and X.dtype.kind == "f" and not is_floating(template) and (np.trunc(X) != X).any():
+        raise ValueError(f"{asker!r} made fractions of {template.dtype} genomes: give pymoo's operator vtype=float and "
+                         "repair=RoundingRepair(), or begin with floats.")
+    return X if template is None else like(X, template)
+
+
+@contextmanager
+def _seeded(rng: Generator) -> Iterator[None]:
+    """Let rng be the generator that pymoo 0.6.2 makes, unseeded, where GaussianMutation and DEX heed the bounds."""
+    random = SimpleNamespace(default_rng=lambda seed=None: rng if seed is None else np.random.default_rng(seed))
+    with _ONE_AT_A_TIME:
+        pymoo.util.np, numpy = SimpleNamespace(random=random), pymoo.util.np
+        try:
+            yield
+        finally:
+            pymoo.util.np = numpy

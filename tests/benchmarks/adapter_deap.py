@@ -1,0 +1,61 @@
+"""What the DEAP adapter costs: 100 individuals x 1,000 cases.
+
+Pairing is `sel_attraction` of 100 parents; replacement is `sel_survivors` of 101 (one child), and of 200 (a generation,
+where 100 leave one by one). Beside them are DEAP's tournament, which looks at means alone, and what `varAnd` takes to
+clone and vary the same 100 individuals of 1,000 bits, which every program pays.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from deap import algorithms, base, creator, tools
+from measure import Row, breakdown, rounds, table
+
+from evoniche.adapters.deap import CaseFitness, sel_attraction, sel_survivors
+
+NAME = "DEAP adapter"
+MEMBERS, CASES, ROUNDS = 100, 1_000, 20
+
+creator.create("AdapterBenchmarkFitness", CaseFitness, weights=(1.0,) * CASES)
+creator.create("AdapterBenchmarkIndividual", list, fitness=creator.AdapterBenchmarkFitness)
+
+
+def run() -> list[Row]:
+    """Measure, and print milliseconds."""
+    random.seed(0)
+    rng = np.random.default_rng(0)
+    graded = rng.random((2 * MEMBERS, CASES))
+    kinds = {"binary": graded < 0.5, "graded, float32": graded.astype(np.float32), "graded, float64": graded}
+    toolbox = base.Toolbox()
+    toolbox.register("mate", tools.cxTwoPoint)
+    toolbox.register("mutate", tools.mutFlipBit, indpb=1 / CASES)
+    rows = []
+    for kind, scores in kinds.items():
+        both = [_individual(row) for row in scores]
+        parents, one_more = both[:MEMBERS], both[: MEMBERS + 1]
+        seconds = rounds(ROUNDS, {
+            "sel_attraction": lambda: sel_attraction(parents, MEMBERS),  # noqa: B023
+            "sel_survivors, one child": lambda: sel_survivors(one_more, MEMBERS),  # noqa: B023
+            "sel_survivors, a generation": lambda: sel_survivors(both, MEMBERS),  # noqa: B023
+            "DEAP selTournament": lambda: tools.selTournament(parents, MEMBERS, tournsize=3),  # noqa: B023
+            "DEAP varAnd": lambda: algorithms.varAnd(parents, toolbox, 0.9, 0.5),  # noqa: B023
+        })
+        breakdown(f"DEAP adapter, {kind} scores", {n: 1e3 * values for n, values in seconds.items()}, "ms")
+        rows += [
+            Row(NAME, f"{name} / varAnd, {kind} scores", values / seconds["DEAP varAnd"])
+            for name, values in seconds.items()
+            if name.startswith("sel_")
+        ]
+    return rows
+
+
+def _individual(row: np.ndarray) -> list[int]:
+    individual = creator.AdapterBenchmarkIndividual((row < 0.5).astype(int).tolist())
+    individual.fitness.values = row
+    return individual
+
+
+if __name__ == "__main__":
+    print(table(run()))
