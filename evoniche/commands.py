@@ -62,9 +62,9 @@ def commands(verbose: bool) -> None:
     logger.enable("evoniche_torch")
 
 
-@commands.group(cls=_Installed, entry_point="evoniche.problems", extra="baselines")
+@commands.group(cls=_Installed, entry_point="evoniche.experiments", extra="baselines")
 def run() -> None:
-    """Run a method on a problem."""
+    """Run an experiment of a paper."""
 
 
 @commands.command()

@@ -1,5 +1,6 @@
 """Handwritten digits: the first experiment of Abrantes, Lange and Tang 2025 (section 4.1), as the authors ran it."""
 
+from evoniche_baselines.problems.digits.compared import digits
 from evoniche_baselines.problems.digits.problem import (
     CLASSES,
     PARAMETERS,
@@ -9,4 +10,12 @@ from evoniche_baselines.problems.digits.problem import (
     train_experts,
 )
 
-__all__ = ["CLASSES", "PARAMETERS", "DigitsScorer", "digits_genome", "published_experts", "train_experts"]
+__all__ = [
+    "CLASSES",
+    "PARAMETERS",
+    "DigitsScorer",
+    "digits",
+    "digits_genome",
+    "published_experts",
+    "train_experts",
+]

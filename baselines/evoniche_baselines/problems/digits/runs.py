@@ -6,11 +6,7 @@ import csv
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from functools import partial
 from importlib.metadata import version
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, final
 
@@ -18,9 +14,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from evoniche import Evolution, GaussianMutation, Result
+from evoniche_baselines import parallel
 from evoniche_baselines.methods import PAPER_METHODS
 from evoniche_baselines.problems.digits.problem import DigitsScorer, digits_genome, published_experts, train_experts
 
@@ -143,18 +139,9 @@ def _finished(seed: int, result: Result, train: DigitsScorer, test: DigitsScorer
     return DigitsRun(seed, summary, history, arrays)
 
 
-_counter: Any = None  # evaluations of all runs side by side, for one bar
-
-
-def _share(counter: Any) -> None:
-    global _counter
-    _counter = counter
-
-
 def _count(evolution: Evolution) -> None:
-    if _counter is not None and evolution.evaluations % _COUNTED == 0:
-        with _counter.get_lock():
-            _counter.value += _COUNTED
+    if evolution.evaluations % _COUNTED == 0:
+        parallel.advance(_COUNTED)
 
 
 def run_seeds(
@@ -168,28 +155,14 @@ def run_seeds(
             if run.summary["stopped"] == "interrupted":
                 return
         return
-    waiting, context = iter(seeds), get_context("spawn")
-    counter = context.Value("q", 0)
-    total = settings.evaluations * len(seeds)
-    with (
-        tqdm(total=total, unit="eval", disable=not progress, dynamic_ncols=True, desc=f"{len(seeds)} runs") as bar,
-        ProcessPoolExecutor(jobs, mp_context=context, initializer=_share, initargs=(counter,)) as pool,
-    ):
-        # No more than can run at once: after a Ctrl-C, which reaches the processes too, nothing must be left to begin.
-        submit = partial(pool.submit, run_digits, settings, progress=False)
-        under_way = set(map(submit, islice(waiting, jobs)))
-        while under_way:
-            try:
-                ended, under_way = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt:
-                waiting = iter(())
-                continue
-            bar.update(counter.value - bar.n)
-            for future in ended:
-                run = future.result()
-                bar.set_postfix(best=f"{run.summary['best']:.3f}", coverage=f"{run.summary['coverage']:.1%}")
-                yield run
-            under_way |= set(map(submit, islice(waiting, len(ended))))
+    tasks = [(settings, seed) for seed in seeds]
+    steps = settings.evaluations * len(seeds)
+    for _, run in parallel.each(_run_quietly, tasks, jobs=jobs, steps=steps, progress=progress):
+        yield run
+
+
+def _run_quietly(settings: DigitsSettings, seed: int) -> DigitsRun:
+    return run_digits(settings, seed, progress=False)
 
 
 def write_runs(out: Path, settings: DigitsSettings, runs: Sequence[DigitsRun], command: str) -> None:

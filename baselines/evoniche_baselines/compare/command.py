@@ -1,0 +1,182 @@
+"""`evoniche compare`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evoniche_baselines import specs
+from evoniche_baselines.compare.report import cores, iqm_with_interval, write_report
+from evoniche_baselines.compare.runs import Task
+from evoniche_baselines.compare.statistics import success, summary
+from evoniche_baselines.compare.store import Store
+from evoniche_baselines.compare.study import Comparison
+from evoniche_baselines.compare.study import compare as run_comparison
+from evoniche_baselines.problem import NEEDS
+
+__all__ = ["compare", "split_methods"]
+
+_INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
+
+
+def split_methods(texts: Sequence[str]) -> list[str]:
+    """Names apart, options together: a comma before `word=` goes on with the options of a method.
+
+    >>> split_methods(["m2n2:alpha=0.5,ga", "antigen:sample_size=5,draws=20"])
+    ['m2n2:alpha=0.5', 'ga', 'antigen:sample_size=5,draws=20']
+    """
+    parts = [part.strip() for text in texts for part in re.split(r",(?!\s*[\w-]+=)", text)]
+    return [part for part in parts if part]
+
+
+def _show_list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    click.echo("Problems, and what they offer:")
+    _describe("problem", _offers)
+    click.echo("\nMethods, and what they need:")
+    _describe("method", _needs)
+    click.echo("\nIn these lists:")
+    for need, meaning in NEEDS.items():
+        click.echo(f"  {need:<12} {meaning}")
+    ctx.exit()
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("problems", metavar="PROBLEM...", nargs=-1, required=True)
+@click.option(
+    "--methods",
+    multiple=True,
+    required=True,
+    metavar="A,B,C",
+    help="Methods; the others are tested against the first. May be repeated. A comma before `word=` separates options: "
+    "m2n2:alpha=0.5,ga are two methods, antigen:sample_size=5,draws=20 is one.",
+)
+@click.option("--runs", type=click.IntRange(min=1), default=30, help="Of each method on each problem.")
+@click.option("--evaluations", type=click.IntRange(min=1), default=20_000, help="Solutions scored in each run.")
+@click.option("--population", type=click.IntRange(min=2), show_default="each problem's own", help="Members.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the first run; the others count on from it.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=cores,
+    show_default="the processor's cores",
+    help="Runs at a time, each on one thread.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/compare"),
+    help="Folder for tables, pictures, report.md and report.html, which are replaced, and for finished runs, which are "
+    "not run again.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_show_list,
+    help="Show the problems and methods that are there, and exit.",
+)
+def compare(
+    problems: tuple[str, ...],
+    methods: tuple[str, ...],
+    runs: int,
+    evaluations: int,
+    population: int | None,
+    seed: int,
+    jobs: int,
+    out: Path,
+    quiet: bool,
+) -> None:
+    """Compare methods on problems, with statistics, pictures and a report.
+
+    A PROBLEM is a name, name:option=value,option=value, or file.py:name; so is a method. Ctrl-C keeps the runs that
+    are finished and reports them, and the same command goes on from there.
+    """
+    names = split_methods(methods)
+    _check_writable(out)
+    try:
+        tasks = [Task(p, m, seed + n, evaluations, population) for p in problems for m in names for n in range(runs)]
+        store = Store(out / "runs")
+        finished = sum(store.load(task) is not None for task in tasks)
+        click.echo(f"{_count(len(tasks), 'run')} of {evaluations:,} evaluations ({_count(len(names), 'method')} on "
+                   f"{_count(len(problems), 'problem')}), of which {finished} finished before", err=True)
+        comparison = run_comparison(
+            problems, names, runs=runs, evaluations=evaluations, population_size=population, seed=seed, jobs=jobs,
+            folder=store.folder, progress=not quiet,
+        )
+        command = shlex.join(["evoniche", *sys.argv[1:]])
+        path = write_report(comparison, out, command=command, population_size=population)
+    except (ValueError, ImportError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted before any run ended: nothing was written.") from None
+    _print(comparison)
+    click.echo(f"report in {path}")
+    if comparison.missing:
+        click.echo(f"interrupted: {_count(len(comparison.missing), 'run')} left, with which the same command goes on",
+                   err=True)
+        sys.exit(_INTERRUPTED)
+
+
+def _check_writable(out: Path) -> None:
+    """Find out before the runs, not after them."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise click.ClickException(f"--out {out} cannot be written: {error.strerror}.") from error
+
+
+def _print(comparison: Comparison) -> None:
+    """A table for each problem, on standard output."""
+    final = comparison.final
+    best, niches = summary(final, "best"), summary(final, "niches")
+    reached = success(final).set_index(["problem", "method"])
+    width = max(len(method) for method in (*comparison.methods, "method"))
+    for problem, name in comparison.problems.items():
+        click.echo(f"\n{name}\n{'method':<{width}} {'runs':>5}  {'best, IQM [95 %]':<24} {'niches':<22} target")
+        for method in comparison.methods:
+            of = best[(best["problem"] == problem) & (best["method"] == method)]
+            if of.empty:
+                continue
+            pair = (problem, method)
+            at_target = f"{reached.loc[pair, 'rate']:.0%}" if pair in reached.index else "-"
+            click.echo(f"{method:<{width}} {of['runs'].iloc[0]:>5}  {iqm_with_interval(best, *pair, 'best'):<24} "
+                       f"{iqm_with_interval(niches, *pair, 'niches'):<22} {at_target}")
+    click.echo()
+
+
+def _describe(kind: str, line: Callable[[str], tuple[str, str]]) -> None:
+    """A line for each name; what is missing is said in its place."""
+    for name in specs.names(kind):
+        try:
+            about, words = line(name)
+        except (ImportError, ValueError, TypeError) as error:
+            about, words = str(error), ""
+        click.echo(f"  {name:<24} {about:<52} {words}".rstrip())
+
+
+def _offers(name: str) -> tuple[str, str]:
+    problem = specs.find_problem(name)
+    return problem.name, _words(problem.offers)
+
+
+def _needs(name: str) -> tuple[str, str]:
+    method = specs.find_method(name)
+    return method.label, _words(method.needs)
+
+
+def _words(needs: Any) -> str:
+    return ", ".join(need for need in NEEDS if need in needs) or "-"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,0 +1,207 @@
+"""Pictures of a comparison, as matplotlib figures: the caller says where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+from scipy import stats
+
+from evoniche_baselines.compare.metrics import label, main_metrics
+from evoniche_baselines.compare.statistics import Friedman
+from evoniche_baselines.compare.study import Comparison
+
+__all__ = ["at_evaluations", "draw_boxes", "draw_critical_difference", "draw_curves"]
+
+# Okabe and Ito's palette, told apart by colour-blind readers too; then again with other lines.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#9A8B00")
+_LINES = ("-", "--", ":", "-.")
+_POINTS = 200
+_BANDS = 12  # of more methods, bands hide each other
+_THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
+
+
+def at_evaluations(records: pd.DataFrame, grid: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The runs of one method and metric, read off at the same numbers of evaluations.
+
+    Methods record at different ones. Between two records the earlier one holds; there is none before the first.
+
+    Args:
+        records: Rows of `Comparison.over_time`.
+        grid: Evaluations, ascending.
+
+    Returns:
+        Shape (runs, len(grid)), NaN before a run's first record.
+    """
+    rows = []
+    for _, run in records.groupby("run", sort=True):
+        run = run.sort_values("evaluations")
+        last = np.searchsorted(run["evaluations"], grid, side="right") - 1
+        rows.append(np.where(last < 0, np.nan, run["value"].to_numpy(dtype=np.float64)[last]))
+    return np.stack(rows)
+
+
+def draw_curves(comparison: Comparison, problem: str, metrics: Sequence[str] | None = None) -> Figure:
+    """A panel for each metric over evaluations, a line for each method.
+
+    Lines are interquartile means of the runs, bands the middle half of them. Where the problem has a target, another
+    panel shows the share of runs that have reached it.
+
+    Args:
+        comparison: What came of it.
+        problem: Which, by its name in the tables.
+        metrics: Which; those that a report shows when None.
+    """
+    table = comparison.over_time[comparison.over_time["problem"] == problem]
+    final = comparison.final[comparison.final["problem"] == problem]
+    metrics = main_metrics(table["metric"]) if metrics is None else list(metrics)
+    to_target = final[final["metric"] == "to_target"]
+    several, methods = table["run"].nunique() > 1, list(dict.fromkeys(table["method"]))
+    names = [*metrics, *(["to_target"] if len(to_target) else [])]
+    figure, axes = _panels(len(names), comparison.problems[problem], width=4.6, height=2.9)
+    end = int(table["evaluations"].max())
+    grid = np.unique(np.linspace(table["evaluations"].min(), end, _POINTS).round())
+    for axis, metric in zip(axes, names, strict=True):
+        for number, method in enumerate(methods):
+            if metric == "to_target":
+                _draw_reached(axis, to_target[to_target["method"] == method]["value"], end, _style(number))
+            else:
+                rows = table[(table["method"] == method) & (table["metric"] == metric)]
+                if len(rows):
+                    bands = several and len(methods) <= _BANDS
+                    _draw_curve(axis, grid, at_evaluations(rows, grid), _style(number), bands)
+        axis.set_title("share of runs at the target" if metric == "to_target" else label(metric), fontsize="medium")
+        axis.xaxis.set_major_formatter(_THOUSANDS)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.set_xlim(0, end)
+        axis.set_xlabel("evaluations", fontsize="small")
+        axis.grid(alpha=0.25, linewidth=0.6)
+    _legend(figure, comparison, methods)
+    return figure
+
+
+def draw_boxes(comparison: Comparison, problem: str, metrics: Sequence[str] | None = None) -> Figure:
+    """The runs' ends: a panel for each metric and a row for each method, with the box of its quartiles and every run.
+
+    Whiskers reach to the furthest run within 1.5 times the box. Runs that did not reach the target are not among
+    those of evaluations to target.
+
+    Args:
+        comparison: What came of it.
+        problem: Which, by its name in the tables.
+        metrics: Which; those that a report shows, evaluations to target and seconds when None.
+    """
+    table = comparison.final[comparison.final["problem"] == problem].dropna(subset="value")
+    there = set(table["metric"])
+    if metrics is None:
+        metrics = [*main_metrics(table["metric"]), *(name for name in ("to_target", "seconds") if name in there)]
+    methods = list(dict.fromkeys(table["method"]))
+    height = 0.9 + 0.27 * len(methods)
+    columns = 3 if len(methods) <= _BANDS else 5
+    figure, axes = _panels(len(metrics), comparison.problems[problem], 3.6, height, columns, share_y=True)
+    for axis, metric in zip(axes, metrics, strict=True):
+        rows = table[table["metric"] == metric]
+        for number, method in enumerate(methods):
+            values = rows[rows["method"] == method]["value"].to_numpy(dtype=np.float64)
+            if len(values):
+                _draw_box(axis, number, values, _style(number)["color"])
+        axis.set_title(label(metric), fontsize="medium")
+        axis.set_yticks(range(len(methods)), [comparison.methods[method] for method in methods], fontsize="small")
+        axis.set_ylim(len(methods) - 0.4, -0.6)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.grid(alpha=0.25, linewidth=0.6, axis="x")
+    return figure
+
+
+def draw_critical_difference(result: Friedman, labels: dict[str, str]) -> Figure:
+    """Average ranks over the problems, the best on the left; bars join methods that do not differ (Demsar 2006).
+
+    Args:
+        result: Of `statistics.friedman`.
+        labels: What a reader should call each method.
+    """
+    from scikit_posthocs import critical_difference_diagram
+
+    names = {method: labels[method] for method in result.ranks.index}
+    if len(set(names.values())) < len(names):
+        names = {method: method for method in names}
+    figure = Figure(figsize=(9, 1.6 + 0.26 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    critical_difference_diagram(
+        result.ranks.rename(index=names),
+        result.p_values.rename(index=names, columns=names),
+        ax=axis,
+        label_fmt_left="{label} ({rank:.2f}) ",
+        label_fmt_right=" ({rank:.2f}) {label}",
+        label_props={"fontsize": "small"},
+        elbow_props={"color": "0.35", "linewidth": 0.9},
+        marker_props={"color": "0.1", "s": 14},
+        crossbar_props={"color": _COLOURS[1], "linewidth": 2.5},
+    )
+    axis.set_title(
+        f"average rank by {label(result.metric)} on {result.problems} problems "
+        f"(critical difference {result.critical_difference:.2f})", fontsize="medium",
+    )
+    return figure
+
+
+def _panels(
+    count: int, title: str, width: float, height: float, most: int = 3, *, share_y: bool = False
+) -> tuple[Figure, list[Any]]:
+    """Axes in as few rows as there can be, filled as evenly as they can, none empty."""
+    columns = -(-count // -(-count // most))
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * columns + 1.6, height * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
+    for axis in grid.flat[count:]:
+        axis.remove()
+    for axis in grid.flat[:count]:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize="small")
+    figure.suptitle(title)
+    return figure, list(grid.flat[:count])
+
+
+def _style(number: int) -> dict[str, Any]:
+    """Of a method's line: no two of 32 are the same."""
+    return {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _LINES[number // len(_COLOURS) % len(_LINES)]}
+
+
+def _draw_curve(axis: Any, grid: NDArray[Any], values: NDArray[Any], style: dict[str, Any], bands: bool) -> None:
+    known = np.isfinite(values).all(axis=0)
+    x, y = grid[known], values[:, known]
+    axis.plot(x, stats.trim_mean(y, 0.25, axis=0), linewidth=1.5, **style)
+    if bands:
+        low, high = np.quantile(y, (0.25, 0.75), axis=0)
+        axis.fill_between(x, low, high, color=style["color"], alpha=0.13, linewidth=0)
+
+
+def _draw_reached(axis: Any, to_target: pd.Series, end: int, style: dict[str, Any]) -> None:
+    reached = np.sort(to_target.dropna().to_numpy())
+    share = np.arange(len(reached) + 1) / len(to_target)
+    axis.step([0, *reached, end], [*share, share[-1]], where="post", linewidth=1.5, **style)
+    axis.set_ylim(-0.03, 1.03)
+
+
+def _draw_box(axis: Any, place: int, values: NDArray[Any], colour: str) -> None:
+    line = {"color": colour, "linewidth": 1.1}
+    axis.boxplot(
+        values, positions=[place], orientation="horizontal", widths=0.6, showfliers=False, manage_ticks=False,
+        boxprops=line, whiskerprops=line, capprops=line, medianprops={**line, "linewidth": 2.2},
+    )
+    # Points are moved aside by their order, the same in each picture.
+    aside = np.resize([0.0, 0.18, -0.18, 0.09, -0.09], len(values))
+    axis.plot(values, place + aside, "o", color=colour, markersize=3.4, alpha=0.5, markeredgewidth=0)
+
+
+def _legend(figure: Figure, comparison: Comparison, methods: Sequence[str]) -> None:
+    """Beside the panels: one for all."""
+    lines = [Line2D([], [], linewidth=1.8, **_style(number)) for number in range(len(methods))]
+    names = [comparison.methods[method] for method in methods]
+    figure.legend(lines, names, loc="outside right upper", frameon=False, fontsize="small", handlelength=2.6)

@@ -1,0 +1,295 @@
+"""A comparison as a folder: tables, pictures, and a report in Markdown and HTML."""
+
+from __future__ import annotations
+
+import base64
+import os
+import platform
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from evoniche_baselines.compare import statistics
+from evoniche_baselines.compare.metrics import ONLY_IN_THE_END, label, main_metrics
+from evoniche_baselines.compare.study import Comparison
+
+__all__ = ["cores", "iqm_with_interval", "write_report"]
+
+_LIBRARIES = ("evoniche", "numpy", "scipy", "pandas", "statsmodels", "scikit-posthocs", "matplotlib")
+# Of methods and problems: import name -> distribution; named when the comparison has loaded them.
+_FOREIGN = {"pymoo": "pymoo", "deap": "deap", "ribs": "ribs", "cma": "cma", "sklearn": "scikit-learn", "torch": "torch"}
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
+table { border-collapse: collapse; font-size: 0.88rem; display: block; overflow-x: auto; margin: 1rem 0; }
+th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
+th { border-bottom: 2px solid #888; }
+img { max-width: 100%; height: auto; }
+code { background: #f3f3f3; padding: 0.1rem 0.25rem; border-radius: 3px; }
+pre code { display: block; padding: 0.6rem; overflow-x: auto; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
+"""
+
+
+def write_report(
+    comparison: Comparison,
+    folder: Path | str,
+    *,
+    command: str | None = None,
+    population_size: int | None = None,
+) -> Path:
+    """Write over_time, final (Parquet and CSV), summary.csv, tests.csv, pictures/, report.md and report.html.
+
+    Tests are against the first method. What is there by these names is replaced.
+
+    Args:
+        comparison: What came of `compare`.
+        folder: Where to; made when it is not there.
+        command: How to make it again.
+        population_size: As it was asked for.
+
+    Returns:
+        The path of report.html, which needs no other file.
+
+    Raises:
+        OSError: The folder cannot be written.
+        ImportError: A library for tables or pictures is missing.
+    """
+    folder = Path(folder)
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    for name in ("over_time", "final"):
+        table: pd.DataFrame = getattr(comparison, name)
+        table.to_csv(folder / f"{name}.csv", index=False)
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    first, metrics = next(iter(comparison.methods)), list(dict.fromkeys(comparison.final["metric"]))
+    summary = pd.concat([statistics.summary(comparison.final, metric) for metric in metrics])
+    tests = pd.concat([statistics.pairwise(comparison.final, metric, first) for metric in metrics])
+    summary.to_csv(folder / "summary.csv", index=False)
+    tests.to_csv(folder / "tests.csv", index=False)
+    sections = [
+        "# Comparison of methods",
+        _missing(comparison),
+        _setup(comparison, command, population_size),
+        *(_problem(comparison, problem, summary, tests, folder) for problem in comparison.problems),
+        _over_problems(comparison, folder),
+        _HOW_TO_READ,
+    ]
+    text = "\n\n".join(section for section in sections if section) + "\n"
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    path = folder / "report.html"
+    path.write_text(_html(text, folder), encoding="utf-8")
+    return path
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def iqm_with_interval(summary: pd.DataFrame, problem: str, method: str, metric: str) -> str:
+    """`0.91 [0.89, 0.93]` of a table of `statistics.summary`; a dash where there is no such row."""
+    of = (summary["problem"] == problem) & (summary["method"] == method) & (summary["metric"] == metric)
+    if not of.any():
+        return "-"
+    row = summary[of].iloc[0]
+    if not np.isfinite(row["low"]) or row["runs"] == 1:
+        return _number(row["iqm"])
+    return f"{_number(row['iqm'])} [{_number(row['low'])}, {_number(row['high'])}]"
+
+
+def _missing(comparison: Comparison) -> str:
+    if not comparison.missing:
+        return ""
+    left: dict[tuple[str, str], list[int]] = {}
+    for problem, method, number in comparison.missing:
+        left.setdefault((problem, method), []).append(number)
+    rows = [(_code(problem), _code(method), _ranges(numbers)) for (problem, method), numbers in left.items()]
+    missing = len(comparison.missing)
+    total = missing + len(comparison.scores)
+    text = (f"**Interrupted: {missing} of {total} runs are missing.** The same command goes on with them. "
+            "Until then methods may have unequal numbers of runs.")
+    return f"{text}\n\n{_table(('problem', 'method', 'missing runs'), rows)}"
+
+
+def _setup(comparison: Comparison, command: str | None, population_size: int | None) -> str:
+    seeds = sorted(comparison.final["seed"].unique().tolist())
+    budget = " or ".join(f"{n:,}" for n in sorted(comparison.final["evaluations"].unique().tolist()))
+    runs = comparison.final.groupby(["problem", "method"])["run"].nunique()
+    each = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
+    libraries = [*_LIBRARIES, *(distribution for name, distribution in _FOREIGN.items() if name in sys.modules)]
+    rows = [
+        ("budget of a run", f"{budget} evaluations"),
+        ("runs of each method", each),
+        ("seeds", _ranges(seeds)),
+        ("population", "each problem's own" if population_size is None else f"{population_size} members"),
+        ("Python", platform.python_version()),
+        ("libraries", ", ".join(f"{name} {_version(name)}" for name in libraries)),
+        ("machine", f"{platform.machine()}, {platform.system()}, {cores()} cores"),
+    ]
+    methods = [(_code(name), text) for name, text in comparison.methods.items()]
+    problems = [(_code(name), text) for name, text in comparison.problems.items()]
+    asked = f"```\n{command}\n```\n\n" if command else ""
+    return "\n\n".join([
+        "## What was run", asked + _table(("what", "value"), rows),
+        _table(("method", "is"), methods), _table(("problem", "is"), problems),
+    ])
+
+
+def _problem(
+    comparison: Comparison, problem: str, summary: pd.DataFrame, tests: pd.DataFrame, folder: Path
+) -> str:
+    from evoniche_baselines.compare import maps, pictures
+
+    parts = [f"## {_escaped(comparison.problems[problem])}", _reached(comparison, problem, summary),
+             _tested(comparison, problem, tests)]
+    drawn = {
+        "curves": (pictures.draw_curves, "Lines are interquartile means of the runs, bands (up to 12 methods) "
+                   "the middle half of them."),
+        "ends": (pictures.draw_boxes, "The ends of the runs: boxes are quartiles, a point is a run."),
+        "scores": (maps.draw_scores, "The members in the end of each method's first run, ordered by niche: each matrix "
+                   "has an order of its own."),
+        "attraction": (maps.draw_attraction, "Attraction between the same members, in the same order, each matrix in "
+                       "parts of its largest value."),
+    }
+    for name, (draw, caption) in drawn.items():
+        path = f"pictures/{_plain(problem)}-{name}.png"
+        draw(comparison, problem).savefig(folder / path, dpi=130)
+        parts.append(f"![{caption}]({path})\n\n{caption}")
+    return "\n\n".join(parts)
+
+
+def _reached(comparison: Comparison, problem: str, summary: pd.DataFrame) -> str:
+    """The table of what each method ended with."""
+    of = summary[summary["problem"] == problem]
+    shown = main_metrics(of["metric"])
+    success = statistics.success(comparison.final)
+    success = success[success["problem"] == problem].set_index("method")
+    rows = []
+    for method in dict.fromkeys(of["method"]):
+        best = of[(of["method"] == method) & (of["metric"] == "best")].iloc[0]
+        row = [_code(method), str(best["runs"]), iqm_with_interval(of, problem, method, "best"), _number(best["mean"])]
+        row += [iqm_with_interval(of, problem, method, metric) for metric in shown if metric != "best"]
+        if len(success):
+            reached = success.loc[method]
+            row += [f"{reached['reached']} of {reached['runs']} ({reached['rate']:.0%})",
+                    _number(reached["evaluations"], "not by half")]
+        rows.append((*row, iqm_with_interval(of, problem, method, "seconds").partition(" [")[0]))
+    target = ("reached the target", "median evaluations to it") if len(success) else ()
+    others = [label(metric) for metric in shown if metric != "best"]
+    header = ("method", "runs", label("best"), "its mean", *others, *target, "seconds")
+    return "Interquartile means, with 95 % bootstrap intervals:\n\n" + _table(header, rows)
+
+
+def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
+    """The table of tests against the first method."""
+    of = tests[tests["problem"] == problem]
+    metrics = [m for m in (*main_metrics(of["metric"]), ONLY_IN_THE_END[0]) if m in set(of["metric"])]
+    rows = []
+    for method in dict.fromkeys(of["a"]):
+        row = [_code(method)]
+        for metric in metrics:
+            found = of[(of["a"] == method) & (of["metric"] == metric)]
+            row.append("-" if found.empty else _test(found.iloc[0]))
+        rows.append(tuple(row))
+    if not rows:
+        return ""
+    first = next(iter(comparison.methods))
+    return (f"Against {_code(first)}: the chance that a run has more than one of it, or takes fewer evaluations to the "
+            "target (A12, .5 for no difference), how large that effect is, and p of Mann and Whitney's test after "
+            "Holm's correction, in bold below .05:\n\n" + _table(("method", *map(label, metrics)), rows))
+
+
+def _test(row: pd.Series) -> str:
+    p = "p < .001" if row["p_holm"] < 0.001 else f"p = {row['p_holm']:.3f}".replace("0.", ".")
+    text = f"{row['a12']:.2f} {row['effect']}, {p}"
+    return f"**{text}**" if row["p_holm"] < 0.05 else text
+
+
+def _over_problems(comparison: Comparison, folder: Path) -> str:
+    """Ranks over several problems, of each general metric there is."""
+    from evoniche_baselines.compare.pictures import draw_critical_difference
+
+    parts = []
+    for metric in ("best", "niches", "coverage"):
+        result = statistics.friedman(comparison.final, metric)
+        if result is None:
+            continue
+        path = f"pictures/ranks-{metric}.png"
+        draw_critical_difference(result, comparison.methods).savefig(folder / path, dpi=130)
+        rows = [(_code(method), f"{rank:.2f}") for method, rank in result.ranks.items()]
+        p = "p < .001" if result.p < 0.001 else f"p = {result.p:.3f}"
+        parts.append(
+            f"By {label(metric)}, the medians on {result.problems} problems: Friedman's statistic is "
+            f"{result.statistic:.2f} ({p}); ranks further apart than {result.critical_difference:.2f} differ at the "
+            f"level of 5 % (Nemenyi), and a bar joins those that do not.\n\n"
+            f"{_table(('method', 'average rank'), rows)}\n\n"
+            f"![Average ranks by {label(metric)}]({path})"
+        )
+    return "\n\n".join(["## Over all problems", *parts]) if parts else ""
+
+
+_HOW_TO_READ = """## How to read this
+
+- An evaluation is one solution scored on all cases; every method has the same number of them, on the same cases.
+- Runs of one number have one seed whatever the method.
+- Interquartile mean: of the middle half of the runs. Its interval is that of a percentile bootstrap
+  (Agarwal et al. 2021).
+- A run that did not reach the target counts as longer than all that did.
+- Everything here is in `final.csv` and `over_time.csv` (problem, method, run, seed, evaluations, metric, value), the
+  statistics in `summary.csv` and `tests.csv`; the tables are there as Parquet too."""
+
+
+def _html(text: str, folder: Path) -> str:
+    """The Markdown as one page, with its pictures inside."""
+    from markdown_it import MarkdownIt
+
+    def embedded(match: re.Match[str]) -> str:
+        content = base64.b64encode((folder / match[1]).read_bytes()).decode()
+        return f'src="data:image/png;base64,{content}"'
+
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    body = re.sub(r'src="(pictures/[^"]+)"', embedded, body)
+    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Comparison of methods</title>\n'
+            f"<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n")
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _number(value: float, infinite: str = "not reached") -> str:
+    if not np.isfinite(value):
+        return infinite if value == np.inf else "-"
+    if (value == round(value) and abs(value) < 1e9) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """`0 to 4, 7`."""
+    starts = [n for n in numbers if n - 1 not in numbers]
+    ends = [n for n in numbers if n + 1 not in numbers]
+    return ", ".join(f"{a} to {b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "(unknown version)"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", text)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.=-]+", "_", name).strip("._") or "unnamed"

@@ -1,0 +1,177 @@
+"""One run of one method on one problem, and what is measured of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import final
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche import functional
+from evoniche.batches import Batch, take
+from evoniche.checks import read_scores
+from evoniche.lifting import as_scorer
+from evoniche_baselines.method import Method, Search
+from evoniche_baselines.parallel import advance
+from evoniche_baselines.problem import Problem
+from evoniche_baselines.specs import find_method, find_problem
+
+__all__ = ["Run", "Task", "run"]
+
+
+@final
+@attrs.frozen
+class Task:
+    """What one run is about; two runs of equal tasks are the same, bit for bit."""
+
+    problem: str | Callable[[], Problem]
+    """As `specs.find_problem` takes it, or a function that makes the problem."""
+    method: str | Method
+    """As `specs.find_method` takes it, or the method itself."""
+    seed: int
+    evaluations: int
+    population_size: int | None = None
+    """Members; the problem's own number when None."""
+    records: int = 100
+    """How often its state is recorded, at least."""
+
+    @property
+    def problem_name(self) -> str:
+        """What the problem is called in tables and files: what was asked for."""
+        return self.problem if isinstance(self.problem, str) else f"{self.problem.__module__}.{self.problem.__name__}"
+
+    @property
+    def method_name(self) -> str:
+        """What the method is called in tables and files."""
+        return self.method if isinstance(self.method, str) else self.method.name
+
+    def make_problem(self) -> Problem:
+        """The problem, made afresh.
+
+        Raises:
+            ValueError: There is no such problem.
+        """
+        if isinstance(self.problem, str):
+            return find_problem(self.problem, population_size=self.population_size)
+        problem = self.problem()
+        return problem if self.population_size is None else attrs.evolve(problem, population_size=self.population_size)
+
+    def find_method(self) -> Method:
+        """The method.
+
+        Raises:
+            ValueError: There is no such method.
+        """
+        return find_method(self.method) if isinstance(self.method, str) else self.method
+
+
+@final
+@attrs.frozen(eq=False)
+class Run:
+    """What came of a task."""
+
+    over_time: dict[str, NDArray[np.float64]]
+    """A column for each metric, and "evaluations"; each of shape (records,)."""
+    final: dict[str, float]
+    """The last of each, and what there is only in the end: `seconds`, and, where the problem has a target, `to_target`
+    (NaN when it was not reached)."""
+    scores: NDArray[np.floating]
+    """Of the members in the end, shape (members, cases)."""
+
+
+def run(task: Task) -> Run:
+    """Let a method search until its evaluations are spent.
+
+    Each row of scores counts as one evaluation, whoever asks for it. A batch beyond the budget is cut, and not told.
+
+    Raises:
+        ValueError: The problem lacks what the method needs, or a scorer gives what are no scores.
+    """
+    problem = task.make_problem()
+    search = task.find_method().search(problem, task.seed)
+    scorer = as_scorer(problem.scorer)
+    record, known = _Record(problem, task.evaluations / task.records), None
+    done, start = 0, time.perf_counter()
+    while done < task.evaluations:
+        genomes = search.ask()
+        n = min(len(genomes), task.evaluations - done)
+        whole = n == len(genomes)
+        genomes = genomes if whole else take(genomes, np.arange(n))
+        scores = known = read_scores(scorer.score(genomes), range(done, done + n), known)
+        done += n
+        record.add(genomes, scores, done)
+        if whole:
+            search.tell(scores)
+        record.look(search, done, last=done == task.evaluations)
+        advance(n)
+    _, alive = search.members()
+    seconds = time.perf_counter() - start
+    over_time = record.columns()
+    final = {name: float(column[-1]) for name, column in over_time.items()}
+    if problem.target is not None:
+        final["to_target"] = record.to_target
+    return Run(over_time, {**final, "seconds": seconds}, np.array(alive))
+
+
+class _Record:
+    """The best so far, and the metrics over time."""
+
+    def __init__(self, problem: Problem, every: float) -> None:
+        self.to_target = np.nan
+        self._problem, self._every, self._next = problem, every, 0.0
+        self._best, self._genome, self._held_out = -np.inf, None, np.nan
+        self._cells: dict[int, float] = {}
+        self._rows: list[dict[str, float]] = []
+
+    def add(self, genomes: Batch, scores: NDArray[np.floating], done: int) -> None:
+        """Take notice of scored solutions, whether or not they will live."""
+        means = scores.mean(axis=1, dtype=np.float64)
+        first = int(means.argmax())
+        if means[first] > self._best:
+            self._best, self._genome = float(means[first]), take(genomes, [first])
+        target = self._problem.target
+        if target is not None and np.isnan(self.to_target) and self._best >= target:
+            self.to_target = done - len(scores) + 1 + int(np.argmax(means >= target))
+        if self._problem.descriptor is not None:
+            for cell, mean in zip(self._problem.descriptor.cell(genomes, scores), means, strict=True):
+                self._cells[cell] = max(mean, self._cells.get(cell, 0.0))
+
+    def look(self, search: Search, done: int, last: bool) -> None:
+        """Record the state when it is time."""
+        if done < self._next and not last:
+            return
+        self._next = done - done % self._every + self._every
+        genomes, scores = search.members()
+        row = {
+            "evaluations": done,
+            "best": self._best,
+            "mean": float(scores.mean(dtype=np.float64)),
+            "niches": self._niches(genomes, scores),
+        }
+        if self._problem.cases > 1:
+            row |= {"coverage": functional.coverage(scores), "entropy": functional.entropy(scores)}
+        if self._problem.descriptor is not None:
+            row["qd_score"] = sum(self._cells.values())
+        if self._problem.held_out is not None:
+            row["held_out"] = self._of_held_out()
+        row |= {name: float(metric(genomes, scores)) for name, metric in self._problem.metrics.items()}
+        self._rows.append(row)
+
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        return {name: np.array([row[name] for row in self._rows], dtype=np.float64) for name in self._rows[0]}
+
+    def _niches(self, genomes: Batch, scores: NDArray[np.floating]) -> int:
+        """Where the problem does not say what a niche is, members who solve the same share one."""
+        if self._problem.niches is not None:
+            return self._problem.niches(genomes, scores)
+        return len(np.unique(scores, axis=0))
+
+    def _of_held_out(self) -> float:
+        """The best on the held-out cases, scored once."""
+        if self._genome is not None:
+            self._held_out = float(np.mean(as_scorer(self._problem.held_out).score(self._genome)))
+            self._genome = None
+        return self._held_out

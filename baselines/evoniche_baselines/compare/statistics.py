@@ -1,0 +1,207 @@
+"""Statistics of the runs' ends: pure functions of the table `Comparison.final`, from tested libraries."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, final
+
+import attrs
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+__all__ = ["LOWER_IS_BETTER", "Friedman", "a12", "effect_size", "friedman", "pairwise", "success", "summary"]
+
+LOWER_IS_BETTER = frozenset({"to_target", "seconds"})
+"""Metrics of which less is better; of all others more is."""
+
+_RESAMPLES = 2_000
+_SIZES = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"), (np.inf, "large"))  # Vargha and Delaney 2000
+
+
+def summary(final: pd.DataFrame, metric: str = "best", *, seed: int = 0) -> pd.DataFrame:
+    """What each method reached.
+
+    `iqm` is the interquartile mean, the mean of the middle half of the runs, `low` and `high` its 95 % percentile
+    bootstrap interval (Agarwal et al. 2021). A run that did not reach the target counts as infinitely long, so the
+    mean is finite only when all did, and the interval is given only then.
+
+    Args:
+        final: As `Comparison.final`.
+        metric: Which of its metrics.
+        seed: Of the bootstrap.
+
+    Returns:
+        A row for each problem and method that has the metric: problem, method, metric, runs, mean, median, iqm, low,
+        high.
+    """
+    rows = []
+    for problem, samples in _samples(final, metric).items():
+        for method, sample in samples.items():
+            low, high = _interval(sample, seed)
+            middle = (np.mean(sample), np.median(sample), stats.trim_mean(sample, 0.25))
+            rows.append((problem, method, metric, len(sample), *map(float, middle), low, high))
+    columns = ["problem", "method", "metric", "runs", "mean", "median", "iqm", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def success(final: pd.DataFrame) -> pd.DataFrame:
+    """How many runs reached the target, and how soon.
+
+    Returns:
+        A row for each problem that has a target and each method: problem, method, runs, reached, rate, and
+        `evaluations`, the median over all runs, which is infinite when fewer than half reached it.
+    """
+    rows = []
+    for problem, samples in _samples(final, "to_target").items():
+        for method, sample in samples.items():
+            reached = np.isfinite(sample)
+            rows.append((problem, method, len(sample), int(reached.sum()), float(reached.mean()),
+                         float(np.median(sample))))
+    return pd.DataFrame(rows, columns=["problem", "method", "runs", "reached", "rate", "evaluations"])
+
+
+def pairwise(final: pd.DataFrame, metric: str = "best", reference: str | None = None) -> pd.DataFrame:
+    """Do two methods differ, and how much?
+
+    `p` is that of the two-sided test of Mann and Whitney (1947), `p_holm` the same corrected for all the tests of a
+    problem (Holm 1979), `a12` the chance that a run of a is better than one of b (Vargha and Delaney 2000): .5 when
+    there is no difference.
+
+    Args:
+        final: As `Comparison.final`.
+        metric: Which of its metrics. A run that did not reach the target counts as infinitely long.
+        reference: The method that all others are tested against; every pair when None.
+
+    Returns:
+        A row for each pair of a problem: problem, metric, a, b, runs_a, runs_b, u, p, p_holm, a12, effect.
+
+    Raises:
+        ValueError: There is no such reference.
+    """
+    if reference is not None and reference not in set(final["method"]):
+        raise ValueError(f"reference must be one of {', '.join(final['method'].unique())}, got {reference!r}.")
+    rows = []
+    for problem, samples in _samples(final, metric).items():
+        pairs = [(a, b) for a, b in combinations(samples, 2)]
+        if reference is not None:
+            pairs = [(b, reference) for b in samples if b != reference] if reference in samples else []
+        tests = [_test(samples[a], samples[b], metric) for a, b in pairs]
+        corrected = _holm([test[1] for test in tests])
+        for (a, b), (u, p, effect), p_holm in zip(pairs, tests, corrected, strict=True):
+            sizes = len(samples[a]), len(samples[b])
+            rows.append((problem, metric, a, b, *sizes, u, p, p_holm, effect, effect_size(effect)))
+    columns = ["problem", "metric", "a", "b", "runs_a", "runs_b", "u", "p", "p_holm", "a12", "effect"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def a12(a: Any, b: Any) -> float:
+    """The chance that one of a is greater than one of b, ties counting half: U / (n_a n_b) (Vargha, Delaney 2000)."""
+    return float(stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)))
+
+
+def effect_size(a12: float) -> str:
+    """In words: negligible, small from .56, medium from .64, large from .71, or as far below .5."""
+    distance = round(abs(a12 - 0.5), 12)  # .71 - .5 is a little less than .21
+    return next(word for limit, word in _SIZES if distance < limit)
+
+
+@final
+@attrs.frozen(eq=False)
+class Friedman:
+    """Methods ranked over several problems."""
+
+    metric: str
+    problems: int
+    statistic: float
+    p: float
+    """That all methods are the same."""
+    ranks: pd.Series
+    """Method -> average rank, 1 for the best, in this order."""
+    p_values: pd.DataFrame
+    """Of each pair (Nemenyi 1963), methods x methods."""
+    critical_difference: float
+    """Average ranks that lie further apart differ at the level of 5 %."""
+
+
+def friedman(final: pd.DataFrame, metric: str = "best") -> Friedman | None:
+    """Are some methods better over all problems (Friedman 1937; Demsar 2006)?
+
+    Methods are ranked on each problem by their median.
+
+    Args:
+        final: As `Comparison.final`.
+        metric: Which of its metrics.
+
+    Returns:
+        None with fewer than three problems, or fewer than three methods that have the metric on all of them.
+    """
+    from scikit_posthocs import posthoc_nemenyi_friedman  # half a second
+
+    medians = {
+        problem: {method: float(np.median(sample)) for method, sample in samples.items()}
+        for problem, samples in _samples(final, metric).items()
+    }
+    table = pd.DataFrame(medians).T.dropna(axis="columns")  # (problems, methods)
+    n, k = table.shape
+    if n < 3 or k < 3:
+        return None
+    worse = table if metric in LOWER_IS_BETTER else -table
+    ranks = worse.rank(axis="columns")
+    if (ranks == ranks.iloc[0, 0]).all(axis=None):  # nothing but ties, of which there is no statistic
+        statistic, p = 0.0, 1.0
+    else:
+        statistic, p = map(float, stats.friedmanchisquare(*ranks.to_numpy().T))
+    q = stats.studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2)
+    return Friedman(
+        metric=metric,
+        problems=n,
+        statistic=statistic,
+        p=p,
+        ranks=ranks.mean().sort_values(kind="stable"),
+        p_values=posthoc_nemenyi_friedman(ranks),
+        critical_difference=float(q * np.sqrt(k * (k + 1) / (6 * n))),
+    )
+
+
+def _samples(final: pd.DataFrame, metric: str) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Problem -> method -> the runs' values, in the order of the table, methods without any left out."""
+    samples: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for (problem, method), group in final[final["metric"] == metric].groupby(["problem", "method"], sort=False):
+        values = group["value"].to_numpy(dtype=np.float64)
+        # Not reached is later than any that was: the rank that a censored value has.
+        values = np.where(np.isnan(values), np.inf, values) if metric == "to_target" else values[~np.isnan(values)]
+        if len(values):
+            samples.setdefault(problem, {})[method] = values
+    return samples
+
+
+def _interval(sample: NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """Of the interquartile mean; NaN where a value is infinite."""
+    if not np.isfinite(sample).all():
+        return np.nan, np.nan
+    if np.ptp(sample) == 0:  # one run, or all the same: every resample is the sample
+        return float(sample[0]), float(sample[0])
+    result = stats.bootstrap(
+        (sample,),
+        lambda values, axis: stats.trim_mean(values, 0.25, axis=axis),
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def _test(a: NDArray[np.float64], b: NDArray[np.float64], metric: str) -> tuple[float, float, float]:
+    """U, its p, and A12, in which better is greater."""
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    result = stats.mannwhitneyu(sign * a, sign * b, alternative="two-sided")
+    return float(result.statistic), float(result.pvalue), float(result.statistic / (len(a) * len(b)))
+
+
+def _holm(p: list[float]) -> list[float]:
+    from statsmodels.stats.multitest import multipletests
+
+    return multipletests(p, method="holm")[1].tolist() if p else []

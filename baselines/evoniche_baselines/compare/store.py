@@ -1,0 +1,104 @@
+"""Finished runs on disk: a folder of JSON and npz files, so that nothing runs twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+import numpy as np
+
+from evoniche_baselines.compare.runs import Run, Task
+
+__all__ = ["Store"]
+
+
+@final
+@attrs.frozen
+class Store:
+    """A folder of finished runs, each found by its task.
+
+    A problem or method from a file counts as another one when the file has changed.
+    """
+
+    folder: Path
+
+    def save(self, task: Task, run: Run) -> None:
+        """Keep a run; what is there is there as a whole."""
+        path = self._path(task)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        final = {name: None if np.isnan(value) else value for name, value in run.final.items()}
+        over_time = {name: column.tolist() for name, column in run.over_time.items()}
+        content = {"task": _described(task), "final": final, "over_time": over_time}
+        with _Renamed(path.with_suffix(".npz")) as part, part.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, scores=run.scores)
+        with _Renamed(path) as part:  # the last: where it is, the run is finished
+            part.write_text(json.dumps(content))
+
+    def load(self, task: Task) -> Run | None:
+        """A finished run, or None.
+
+        Raises:
+            ValueError: Its files are garbled.
+        """
+        path = self._path(task)
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text())
+            with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+                scores = arrays["scores"]
+            over_time = {name: np.array(column, dtype=np.float64) for name, column in content["over_time"].items()}
+            final = {name: np.nan if value is None else float(value) for name, value in content["final"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is garbled ({error}): delete it, and the run is made again.") from error
+        return Run(over_time, final, scores)
+
+    def _path(self, task: Task) -> Path:
+        described = _described(task)
+        key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:10]
+        names = (_plain(described[name]) for name in ("problem", "method"))
+        return self.folder.joinpath(*names, f"{task.seed}-{key}.json")
+
+
+class _Renamed:
+    """A file beside the one that is meant, which takes its place when it is complete."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._part = path, path.with_name(f"{path.name}.{os.getpid()}.part")
+
+    def __enter__(self) -> Path:
+        return self._part
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)
+
+
+def _described(task: Task) -> dict[str, Any]:
+    described = {
+        "problem": task.problem_name,
+        "method": task.method_name,
+        "seed": task.seed,
+        "evaluations": task.evaluations,
+        "population_size": task.population_size,
+        "records": task.records,
+    }
+    files = [_contents(spec) for spec in (task.problem, task.method) if isinstance(spec, str)]
+    return described | ({"files": files} if any(files) else {})
+
+
+def _contents(spec: str) -> str:
+    """A digest of the file that a problem or method is in; empty when it is installed."""
+    file = Path(spec.partition(":")[0])
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.suffix == ".py" and file.is_file() else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.=-]+", "_", name).strip("._") or "unnamed"

@@ -1,0 +1,164 @@
+"""Many runs of several methods on several problems, as one table."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+import numpy as np
+import pandas as pd
+
+from evoniche.checks import whole_number
+from evoniche_baselines import parallel
+from evoniche_baselines.compare.runs import Run, Task, run
+from evoniche_baselines.compare.store import Store
+from evoniche_baselines.method import Method
+from evoniche_baselines.problem import Problem
+
+__all__ = ["COLUMNS", "Comparison", "compare"]
+
+COLUMNS = ("problem", "method", "run", "seed", "evaluations", "metric", "value")
+
+
+@final
+@attrs.frozen(eq=False)
+class Comparison:
+    """What came of a comparison.
+
+    Tables have the columns problem, method, run, seed, evaluations, metric and value, a row for each number.
+    """
+
+    over_time: pd.DataFrame
+    """Every record of every run."""
+    final: pd.DataFrame
+    """What each run ended with; `to_target` and `seconds` are here alone."""
+    problems: dict[str, str]
+    """What a reader should call a problem, by its name in the tables, which is what was asked for."""
+    methods: dict[str, str]
+    """The same for methods."""
+    scores: dict[tuple[str, str, int], Any]
+    """Problem, method and run -> the scores of the members in the end, shape (members, cases)."""
+    missing: tuple[tuple[str, str, int], ...] = ()
+    """Problem, method and run of what was asked for and is not there, because somebody interrupted."""
+
+
+def compare(
+    problems: str | Callable[[], Problem] | Sequence[str | Callable[[], Problem]],
+    methods: Sequence[str | Method],
+    *,
+    runs: int = 30,
+    evaluations: int = 20_000,
+    population_size: int | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> Comparison:
+    """Run every method on every problem, each run with its own seed and the same budget.
+
+    Runs of one number have one seed whatever the method, so evoniche's methods begin them with the same genomes.
+    A finished run is kept in the folder and not run again. Ctrl-C ends the comparison with the runs that are finished.
+
+    Args:
+        problems: Names as `specs.find_problem` has them, or functions that make a `Problem`; one or several.
+        methods: Names as `specs.find_method` has them, or `Method`s.
+        runs: Of each method on each problem.
+        evaluations: Solutions scored in each run.
+        population_size: Members; each problem's own number when None.
+        seed: Of the first run; the others count on from it.
+        jobs: Runs at a time, in processes of their own, each on one thread.
+        folder: Where finished runs are kept; nowhere when None.
+        progress: Show a bar on standard error.
+
+    Returns:
+        The tables.
+
+    Raises:
+        ValueError: No method or problem, one that is not there, twice the same, or a method that needs what a problem
+            does not offer: before anything runs.
+        KeyboardInterrupt: Ctrl-C before any run was finished.
+
+    >>> result = compare("niches", ["implicit-sharing", "ga"], runs=2, evaluations=200, progress=False)
+    >>> sorted(result.final["metric"].unique())[:4]
+    ['best', 'coverage', 'entropy', 'mean']
+    """
+    several = [problems] if isinstance(problems, str) or callable(problems) else list(problems)
+    methods = [methods] if isinstance(methods, str | Method) else list(methods)
+    first, runs = whole_number("seed", seed, 0), whole_number("runs", runs, 1)
+    whole_number("evaluations", evaluations, 1)
+    tasks = [
+        Task(problem, method, first + number, evaluations, population_size)
+        for problem in several
+        for number in range(runs)
+        for method in methods
+    ]
+    _check(tasks)
+    jobs = whole_number("jobs", jobs, 1)
+    with tempfile.TemporaryDirectory() as temporary:
+        store = Store(Path(temporary if folder is None else folder))
+        done = dict(_run(tasks, store, jobs, progress))
+    if not done:
+        raise KeyboardInterrupt
+    return _tables(tasks, done, first)
+
+
+def _check(tasks: Sequence[Task]) -> None:
+    """Refuse what cannot run before anything does."""
+    if not tasks:
+        raise ValueError("compare needs at least one problem and one method.")
+    if len({*tasks}) < len(tasks):
+        raise ValueError("a problem or method comes twice: each may come once.")
+    methods = [task.find_method() for task in {task.method: task for task in tasks}.values()]
+    for problem in [task.make_problem() for task in {task.problem: task for task in tasks}.values()]:
+        for method in methods:
+            method.check(problem)
+
+
+def _run(tasks: Sequence[Task], store: Store, jobs: int, progress: bool) -> Iterator[tuple[Task, Run]]:
+    """Finished runs first, then the others as they end."""
+    left = []
+    for task in tasks:
+        finished = store.load(task)
+        if finished is None:
+            left.append(task)
+        else:
+            yield task, finished
+    steps = sum(task.evaluations for task in left)
+    running = parallel.each(run, [(task,) for task in left], jobs=min(jobs, max(1, len(left))), steps=steps,
+                            progress=progress and bool(left))
+    with closing(running):
+        try:
+            for number, result in running:
+                store.save(left[number], result)
+                yield left[number], result
+        except KeyboardInterrupt:
+            return
+
+
+def _tables(tasks: Sequence[Task], runs: dict[Task, Run], first: int) -> Comparison:
+    done = [(task, runs[task]) for task in tasks if task in runs]
+    over_time: list[pd.DataFrame] = []
+    final: list[tuple[Any, ...]] = []
+    for task, result in done:
+        common = (task.problem_name, task.method_name, task.seed - first, task.seed)
+        evaluations = result.over_time["evaluations"].astype(np.int64)
+        for metric, values in result.over_time.items():
+            if metric != "evaluations":
+                over_time.append(pd.DataFrame(dict(zip(COLUMNS, (*common, evaluations, metric, values), strict=True))))
+        for metric, value in result.final.items():
+            if metric != "evaluations":
+                final.append((*common, evaluations[-1], metric, value))
+    problems = {task.problem_name: task for task, _ in done}
+    methods = {task.method_name: task for task, _ in done}
+    return Comparison(
+        over_time=pd.concat(over_time, ignore_index=True),
+        final=pd.DataFrame(final, columns=list(COLUMNS)),
+        problems={name: task.make_problem().name for name, task in problems.items()},
+        methods={name: task.find_method().label for name, task in methods.items()},
+        scores={(t.problem_name, t.method_name, t.seed - first): result.scores for t, result in done},
+        missing=tuple((t.problem_name, t.method_name, t.seed - first) for t in tasks if t not in runs),
+    )

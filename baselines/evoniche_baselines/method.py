@@ -1,0 +1,112 @@
+"""What is compared: methods, each told the same problem and allowed the same evaluations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol, final
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche import Evolution, Offspring
+from evoniche.batches import Batch
+from evoniche_baselines.problem import NEEDS, Problem
+
+__all__ = ["Method", "Search", "method"]
+
+
+class Search(Protocol):
+    """A method at work: it asks for scores and is told them, and never scores anything itself."""
+
+    def ask(self) -> Batch:
+        """Genomes to be scored next, as many as the method likes; at least one."""
+
+    def tell(self, scores: NDArray[Any]) -> None:
+        """The scores (n, cases) of what was asked last."""
+
+    def members(self) -> tuple[Batch, NDArray[Any]]:
+        """Genomes and scores of the solutions now alive, at least one after the first tell."""
+
+
+@final
+@attrs.frozen(eq=False)
+class Method:
+    """A way to search, by name.
+
+    Args:
+        name: As on the command line.
+        label: As in a table or legend.
+        start: `f(problem, seed, **options)` that gives an `Evolution` or a `Search`.
+        needs: What a problem has to offer, of `NEEDS`.
+        options: Given to `start`.
+    """
+
+    name: str
+    label: str
+    start: Callable[..., Evolution | Search]
+    needs: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    options: dict[str, Any] = attrs.field(factory=dict)
+
+    @needs.validator
+    def _known(self, _: Any, needs: frozenset[str]) -> None:
+        if unknown := needs - NEEDS.keys():
+            raise ValueError(f"method {self.name}: needs must be of {', '.join(NEEDS)}, got {sorted(unknown)}.")
+
+    def search(self, problem: Problem, seed: int) -> Search:
+        """Begin a run.
+
+        Raises:
+            ValueError: The problem lacks what the method needs, or there is no such option.
+        """
+        self.check(problem)
+        started = self.start(problem, seed, **self.options)
+        return _OfEvolution(started) if isinstance(started, Evolution) else started
+
+    def check(self, problem: Problem) -> None:
+        """Refuse a problem that lacks what the method needs.
+
+        Raises:
+            ValueError: It does.
+        """
+        missing = [need for need in NEEDS if need in self.needs - problem.offers]
+        if missing:
+            reasons = " and ".join(NEEDS[need] for need in missing)
+            raise ValueError(f"{self.name} cannot run on {problem.name}: it needs {reasons}, which it does not offer.")
+
+
+def method(label: str, *, name: str | None = None, needs: tuple[str, ...] = ()) -> Callable[[Any], Method]:
+    """Make a `Method` of a function `f(problem, seed, **options)`.
+
+    Args:
+        label: As in a table or legend.
+        name: As on the command line; the function's with hyphens when None.
+        needs: What a problem has to offer, of `NEEDS`.
+    """
+
+    def decorate(start: Callable[..., Evolution | Search]) -> Method:
+        return Method(name or start.__name__.replace("_", "-"), label, start, needs)
+
+    return decorate
+
+
+@final
+class _OfEvolution:
+    """An `Evolution` as a `Search`."""
+
+    def __init__(self, evolution: Evolution) -> None:
+        self.evolution = evolution
+        self._children: Offspring | None = None
+
+    def ask(self) -> Batch:
+        # The initial genomes are scored together: an ask never goes beyond them.
+        self._children = self.evolution.ask(None if self.evolution.evaluations else sys.maxsize)
+        return self._children.genomes
+
+    def tell(self, scores: NDArray[Any]) -> None:
+        assert self._children is not None, "ask comes first"
+        self.evolution.tell(self._children, scores)
+
+    def members(self) -> tuple[Batch, NDArray[np.floating]]:
+        return self.evolution.population.genomes, self.evolution.population.scores

@@ -1,0 +1,88 @@
+"""The GA that pymoo's users run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.core.crossover import Crossover
+from pymoo.core.evaluator import Evaluator
+from pymoo.core.mutation import Mutation
+from pymoo.core.population import Population
+from pymoo.core.problem import Problem as PymooProblem
+from pymoo.core.termination import NoTermination
+from pymoo.problems.static import StaticProblem
+
+from evoniche.batches import Batch, stack
+from evoniche.lifting import as_crossover, as_mutation
+from evoniche_baselines.method import method
+from evoniche_baselines.methods._common import first_genomes, objects
+from evoniche_baselines.problem import Problem
+
+
+@method("GA (pymoo)")
+def pymoo_ga(problem: Problem, seed: int) -> _PymooGa:
+    """The `GA` of pymoo as it comes: binary tournaments, and the best of parents and children survive.
+
+    The problem's own crossover and mutation; duplicates are not looked for, since genomes may be anything.
+    """
+    return _PymooGa(problem, seed)
+
+
+class _Crossover(Crossover):
+    """The problem's own; a pair has two children, with the parents' places exchanged."""
+
+    def __init__(self, problem: Problem, template: Batch) -> None:
+        super().__init__(2, 2, prob=0.0 if problem.crossover is None else 0.9)
+        self._problem, self._template = problem, template
+
+    def _do(self, problem: Any, X: Any, random_state: Generator | None = None, **_: Any) -> Any:  # noqa: ARG002
+        assert self._problem.crossover is not None, "its rate is 0 without one"
+        a, b = (stack([*parents[:, 0]], self._template) for parents in X)  # X: (2, n, 1)
+        crossover = as_crossover(self._problem.crossover)
+        children = [crossover.cross(*pair, rng=random_state) for pair in ((a, b), (b, a))]
+        return np.stack([objects(batch)[:, None] for batch in children])
+
+
+class _Mutation(Mutation):
+    """The problem's own."""
+
+    def __init__(self, problem: Problem, template: Batch) -> None:
+        super().__init__(prob=0.0 if problem.mutation is None else 1.0)
+        self._problem, self._template = problem, template
+
+    def _do(self, problem: Any, X: Any, random_state: Generator | None = None, **_: Any) -> Any:  # noqa: ARG002
+        assert self._problem.mutation is not None, "its rate is 0 without one"
+        batch = stack([*X[:, 0]], self._template)
+        return objects(as_mutation(self._problem.mutation).mutate(batch, rng=random_state))[:, None]
+
+
+class _PymooGa:
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._first = first_genomes(problem, seed)
+        self._none = PymooProblem(n_var=1, n_obj=1, vtype=object)
+        self._algorithm = GA(
+            pop_size=problem.population_size,
+            sampling=Population.new(X=objects(self._first)[:, None]),
+            crossover=_Crossover(problem, self._first),
+            mutation=_Mutation(problem, self._first),
+            eliminate_duplicates=False,
+        )
+        self._algorithm.setup(self._none, seed=seed, termination=NoTermination())
+
+    def ask(self) -> Batch:
+        self._asked = self._algorithm.ask()
+        return stack([*self._asked.get("X")[:, 0]], self._first)
+
+    def tell(self, scores: NDArray[Any]) -> None:
+        worse = -scores.mean(axis=1, dtype=np.float64)[:, None]  # pymoo minimises
+        Evaluator().eval(StaticProblem(self._none, F=worse), self._asked)
+        self._asked.set("scores", scores)
+        self._algorithm.tell(infills=self._asked)
+
+    def members(self) -> tuple[Batch, NDArray[Any]]:
+        alive = self._algorithm.pop
+        return stack([*alive.get("X")[:, 0]], self._first), alive.get("scores")

@@ -1,0 +1,193 @@
+"""Genetic programming by DEAP's trees (Koza 1992): the representation, its operators, and how a tree is run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, final
+
+import attrs
+import numpy as np
+from deap import gp
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from evoniche.adapters.deap import DeapCrossover, DeapGenome, DeapMutation
+from evoniche.batches import Batch
+from evoniche.roles import Crossover, Genome, Mutation
+from evoniche_baselines.problem import Descriptor
+
+__all__ = ["SHAPE", "Language", "TreeGenome", "behaviours", "subtree_crossover", "subtree_mutation"]
+
+HEIGHT = 17
+"""A child that is higher is refused, and its first parent comes in its place (Koza 1992)."""
+
+_CONSTANT = "constant"
+
+Trees = list[gp.PrimitiveTree]
+
+
+@final
+@attrs.frozen(eq=False)
+class Language:
+    """What trees are made of.
+
+    Args:
+        name: Of the function set.
+        functions: name -> (function, arity from 1 to 3).
+        inputs: Names of the variables.
+        constant: `f()`, a random constant drawn by Python's `random`; None for no constants. A function of a module,
+            since it travels to other processes.
+    """
+
+    name: str
+    functions: Mapping[str, tuple[Callable[..., Any], int]] = attrs.field(repr=False)
+    inputs: tuple[str, ...] = attrs.field(repr=False)
+    constant: Callable[[], float] | None = attrs.field(default=None, repr=False)
+    primitives: gp.PrimitiveSet = attrs.field(init=False, repr=False)
+    """The same as a set of DEAP's."""
+
+    @primitives.default
+    def _primitives(self) -> gp.PrimitiveSet:
+        primitives = gp.PrimitiveSet(self.name, len(self.inputs))
+        primitives.renameArguments(**{f"ARG{i}": name for i, name in enumerate(self.inputs)})
+        for name, (function, arity) in self.functions.items():
+            primitives.addPrimitive(function, arity, name=name)
+        if self.constant is not None:
+            primitives.addEphemeralConstant(_CONSTANT, self.constant)
+        return primitives
+
+    def run(self, tree: gp.PrimitiveTree, values: Mapping[Any, Any]) -> Any:
+        """What a tree gives for the values of its inputs, which may be those of all cases at once.
+
+        A tree is a list in prefix order, so going through it backwards with a stack meets every argument before its
+        function. Compiling the tree to Python first would take several times as long.
+        """
+        functions = self.functions
+        stack: list[Any] = []
+        pop, push = stack.pop, stack.append
+        for node in reversed(tree):
+            found = functions.get(node.name)
+            if found is None:
+                push(values.get(node.value, node.value))  # an input by its name, or a constant
+                continue
+            function, arity = found
+            if arity == 2:
+                push(function(pop(), pop()))
+            elif arity == 1:
+                push(function(pop()))
+            else:
+                push(function(pop(), pop(), pop()))
+        return stack[0]
+
+    def write(self, tree: gp.PrimitiveTree) -> str:
+        """The nodes in prefix order, with spaces between them."""
+        return " ".join(node.name if node.arity else node.format() for node in tree)
+
+    def read(self, text: str) -> gp.PrimitiveTree:
+        """The tree that `write` made this of."""
+        known = self.primitives.mapping
+        return gp.PrimitiveTree([known[word] if word in known else self._constant(word) for word in text.split()])
+
+    def _constant(self, word: str) -> gp.Terminal:
+        kind = self.primitives.mapping[_CONSTANT]
+        node = kind.__new__(kind)  # its __init__ would draw a number
+        node.value = float(word)
+        return node
+
+
+@final
+@attrs.frozen(eq=False)
+class TreeGenome(Genome):
+    """Trees, a list of `gp.PrimitiveTree`; random ones are ramped half-and-half (Koza 1992).
+
+    Args:
+        language: What they are made of.
+        behaviour: `f(trees) -> (n, cases)`, the scores: two trees are as far apart as these are.
+        heights: Least and greatest height of random trees.
+    """
+
+    language: Language
+    behaviour: Callable[[Trees], NDArray[Any]] = attrs.field(repr=False)
+    heights: tuple[int, int] = (2, 6)
+
+    def sample(self, n: int, *, rng: Generator) -> Trees:
+        """A list of n trees: full or grown, of a height drawn uniformly."""
+        trees: Trees = DeapGenome(self._random_tree).sample(n, rng=rng)
+        return trees
+
+    def _random_tree(self) -> gp.PrimitiveTree:
+        return gp.PrimitiveTree(gp.genHalfAndHalf(self.language.primitives, *self.heights))
+
+    def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
+        """Phenotypic distance: sum over the cases of |S_a - S_b|, shape (len(a), len(b)).
+
+        For binary scores it is the number of cases that the two answer differently. Every tree is run for it.
+        """
+        of_a, of_b = (np.asarray(self.behaviour(trees), dtype=np.float64) for trees in (a, b))
+        return cdist(of_a, of_b, "cityblock")
+
+    def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
+        """One array of text."""
+        return {"genomes": np.array([self.language.write(tree) for tree in batch], dtype=np.str_)}
+
+    def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Trees:
+        """The trees."""
+        return [self.language.read(str(text)) for text in arrays["genomes"]]
+
+
+def subtree_crossover(leaves: float = 0.1, height: int = HEIGHT) -> Crossover:
+    """A subtree of the first parent makes way for one of the mate's (Koza 1992).
+
+    Args:
+        leaves: Probability that a point of crossover is a leaf, else it is an inner node; it is never the root.
+        height: A child that is higher is refused: the first parent comes in its place.
+    """
+    return DeapCrossover(_cross, leaves=leaves, height=height)
+
+
+def subtree_mutation(
+    language: Language, rate: float = 0.1, heights: tuple[int, int] = (0, 2), height: int = HEIGHT
+) -> Mutation:
+    """A random subtree makes way for a new full one (Koza 1992).
+
+    Args:
+        language: What trees are made of.
+        rate: Probability that a tree is mutated at all.
+        heights: Least and greatest height of the new subtree.
+        height: A mutant that is higher is refused: the tree stays as it was.
+    """
+    grow = partial(gp.genFull, min_=heights[0], max_=heights[1])
+    return DeapMutation(_mutate, primitives=language.primitives, grow=grow, rate=rate, height=height)
+
+
+def _cross(
+    a: gp.PrimitiveTree, b: gp.PrimitiveTree, leaves: float, height: int
+) -> tuple[gp.PrimitiveTree, gp.PrimitiveTree]:
+    first = gp.PrimitiveTree(a)
+    child, other = gp.cxOnePointLeafBiased(a, b, leaves)
+    return (child if child.height <= height else first), other
+
+
+def _mutate(
+    tree: gp.PrimitiveTree, primitives: gp.PrimitiveSet, grow: Callable[..., Any], rate: float, height: int
+) -> tuple[gp.PrimitiveTree]:
+    if random.random() >= rate:
+        return (tree,)
+    (mutant,) = gp.mutUniform(gp.PrimitiveTree(tree), expr=grow, pset=primitives)
+    return (mutant if mutant.height <= height else tree,)
+
+
+def behaviours(_: Batch, scores: NDArray[Any]) -> int:
+    """How many different rows of scores there are: solutions that no case tells apart count once."""
+    return len(np.unique(scores, axis=0))
+
+
+def _shape(genomes: Sequence[gp.PrimitiveTree], _: NDArray[Any]) -> NDArray[np.float64]:
+    return np.array([(tree.height, np.log2(len(tree))) for tree in genomes], dtype=np.float64)
+
+
+SHAPE = Descriptor(_shape, low=(0, 0), high=(HEIGHT + 1, 12), cells=(HEIGHT + 1, 24))
+"""The height of a tree, and the base-2 logarithm of how many nodes it has."""

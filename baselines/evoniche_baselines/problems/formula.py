@@ -1,0 +1,120 @@
+"""Formulas in conjunctive normal form, and the files that they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import final
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche import Scorer
+from evoniche.checks import whole
+
+__all__ = ["Formula", "read_dimacs", "write_dimacs"]
+
+
+@final
+@attrs.frozen
+class Formula(Scorer):
+    """A formula in conjunctive normal form. As a scorer it gives 1 for a clause that an assignment satisfies, else 0.
+
+    Args:
+        variables: How many, numbered from 1.
+        clauses: Each some literals: i where variable i must be true, -i where it must be false.
+
+    Raises:
+        ValueError: No clause, an empty one, or a literal of no variable.
+    """
+
+    variables: int = attrs.field(validator=whole(1))
+    clauses: tuple[tuple[int, ...], ...] = attrs.field(
+        repr=False, converter=lambda clauses: tuple(tuple(map(int, clause)) for clause in clauses)
+    )
+    _literals: NDArray[np.int64] = attrs.field(init=False, repr=False, eq=False)
+
+    @clauses.validator
+    def _of_variables(self, _: object, clauses: tuple[tuple[int, ...], ...]) -> None:
+        if not clauses:
+            raise ValueError("a formula must have at least one clause.")
+        for number, clause in enumerate(clauses, 1):
+            if not clause:
+                raise ValueError(f"clause {number} is empty: nothing satisfies it.")
+            if wrong := [literal for literal in clause if not 1 <= abs(literal) <= self.variables]:
+                raise ValueError(f"clause {number} must be of the variables 1 to {self.variables}, got {wrong[0]}.")
+
+    @_literals.default
+    def _in_rows(self) -> NDArray[np.int64]:
+        """Shape (clauses, literals of the longest): shorter ones repeat their first, which changes nothing."""
+        longest = max(map(len, self.clauses), default=0)
+        rows = [(*clause, *(clause[:1] or (0,)) * (longest - len(clause))) for clause in self.clauses]
+        return np.array(rows, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """How many clauses."""
+        return len(self.clauses)
+
+    def score(self, genomes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Score assignments of shape (n, variables); shape (n, clauses)."""
+        satisfied = np.zeros((len(genomes), len(self)), dtype=np.bool_)
+        for literal in self._literals.T:  # (clauses,)
+            satisfied |= genomes[:, np.abs(literal) - 1] == (literal > 0)
+        return satisfied
+
+
+def read_dimacs(path: str | Path) -> Formula:
+    """Read a formula in the DIMACS format (cnf); a line `%` ends it, as in the files of SATLIB.
+
+    Raises:
+        ValueError: There is no such file, or it is garbled.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}.")
+    try:
+        return _parse(path.read_text(errors="replace").splitlines())
+    except ValueError as error:
+        raise ValueError(f"{path} is not a DIMACS file of a formula: {error}") from error
+
+
+def write_dimacs(path: str | Path, formula: Formula, comment: str = "") -> None:
+    """Write a formula in the DIMACS format (cnf)."""
+    lines = [f"c {line}" for line in comment.splitlines()]
+    lines.append(f"p cnf {formula.variables} {len(formula)}")
+    lines += [" ".join(map(str, (*clause, 0))) for clause in formula.clauses]
+    Path(path).write_text("\n".join(lines) + "\n")
+
+
+def _parse(lines: Iterable[str]) -> Formula:
+    numbered = ((number, line.split()) for number, line in enumerate(lines, 1))
+    filled = ((number, words) for number, words in numbered if words and words[0] != "c")
+    number, header = next(filled, (0, []))
+    if header[:2] != ["p", "cnf"] or len(header) != 4 or not all(word.isdecimal() for word in header[2:]):
+        raise ValueError(f"it must begin with a line 'p cnf VARIABLES CLAUSES', got {' '.join(header)[:40]!r}.")
+    variables, announced = map(int, header[2:])
+    clauses = list(_clauses(filled))
+    if len(clauses) != announced:
+        raise ValueError(f"line {number} announces {announced} clauses, but there are {len(clauses)}.")
+    return Formula(variables, clauses)
+
+
+def _clauses(numbered: Iterator[tuple[int, Sequence[str]]]) -> Iterator[list[int]]:
+    """Clauses end with 0, wherever lines do; the last may lack it."""
+    clause: list[int] = []
+    for number, words in numbered:
+        if words[0] == "%":
+            break
+        for word in words:
+            try:
+                literal = int(word)
+            except ValueError:
+                raise ValueError(f"line {number} must hold whole numbers, got {word[:40]!r}.") from None
+            if literal:
+                clause.append(literal)
+            else:
+                yield clause
+                clause = []
+    if clause:
+        yield clause

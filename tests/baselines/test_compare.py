@@ -1,0 +1,701 @@
+"""Comparing methods: statistics against values worked out here, runs that are kept, and what a report holds."""
+
+import importlib
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import attrs
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from evoniche import BinaryGenome, BitFlipMutation, GaussianMutation, RealGenome, UniformCrossover
+from evoniche_baselines import specs
+from evoniche_baselines.compare import Comparison, compare, statistics, write_report
+from evoniche_baselines.compare import study as study_module
+from evoniche_baselines.compare.command import compare as command
+from evoniche_baselines.compare.command import split_methods
+from evoniche_baselines.compare.maps import order_by_niche
+from evoniche_baselines.compare.metrics import main_metrics
+from evoniche_baselines.compare.pictures import at_evaluations
+from evoniche_baselines.compare.runs import Task, run
+from evoniche_baselines.compare.store import Store
+from evoniche_baselines.method import method
+from evoniche_baselines.problem import NEEDS, Descriptor, Problem, RealVectors
+
+COLUMNS = list(study_module.COLUMNS)
+METHODS = specs.names("method")
+
+
+# Two small problems that between them offer all that a method may need.
+
+
+def halves(genomes, _scores):
+    return np.stack([genomes[:, :6].mean(axis=1), genomes[:, 6:].mean(axis=1)], axis=1)
+
+
+def bits():
+    return Problem(
+        name="bits", genome=BinaryGenome(12), scorer=lambda genomes: genomes.astype(float), cases=12,
+        crossover=UniformCrossover(), mutation=BitFlipMutation(), population_size=10, target=1.0, radius=3,
+        descriptor=Descriptor(halves, (0, 0), (1, 1), (4, 4)), held_out=lambda genomes: genomes[:, :1].astype(float),
+    )
+
+
+def reals():
+    return Problem(
+        name="reals", genome=RealGenome(4, bounds=(-1, 1)), scorer=lambda genomes: np.exp(-((genomes - 0.3) ** 2)),
+        cases=4, crossover=UniformCrossover(), mutation=GaussianMutation(0.1), population_size=10, radius=0.5,
+        capacity="max", descriptor=Descriptor(lambda genomes, _: genomes[:, :2], (-1, -1), (1, 1), (4, 4)),
+        vector=RealVectors(4, lambda rng: rng.uniform(-1, 1, 4), 0.3, -1.0, 1.0),
+        initial=np.random.default_rng(0).normal(size=(2, 4)), seeds=True,
+    )
+
+
+def offers_nothing():
+    return Problem(name="bare", genome=BinaryGenome(3), scorer=lambda g: g[:, :1].astype(float), cases=1)
+
+
+def table(**samples):
+    """A final table of one problem and metric."""
+    rows = [
+        ("p", name, i, i, 100, "best", float(value)) for name, values in samples.items()
+        for i, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def to_target(frame):
+    return frame.assign(metric="to_target")
+
+
+# Statistics.
+
+
+def test_a12_counts_the_pairs():
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 5, 9), rng.integers(1, 6, 7)
+    wins = sum(1.0 if x > y else 0.5 if x == y else 0.0 for x in a for y in b)
+    assert statistics.a12(a, b) == pytest.approx(wins / 63)
+    row = statistics.pairwise(table(a=a, b=b)).iloc[0]
+    assert (row["a"], row["b"], row["a12"], row["u"]) == ("a", "b", pytest.approx(wins / 63), wins)
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [(0.5, "negligible"), (0.55, "negligible"), (0.56, "small"), (0.36, "medium"), (0.64, "medium"), (0.71, "large"),
+     (0.29, "large"), (0.0, "large")],
+)
+def test_effects_in_words(value, word):
+    assert statistics.effect_size(value) == word
+
+
+def test_p_of_separate_samples_is_that_of_the_enumeration():
+    # Of the 20 ways to choose 3 of 6, 2 are as extreme as all of a below all of b.
+    row = statistics.pairwise(table(a=[1, 2, 3], b=[4, 5, 6])).iloc[0]
+    assert row["p"] == pytest.approx(2 / 20)
+    assert row["a12"] == 0
+
+
+def test_holm_by_hand():
+    rng = np.random.default_rng(0)
+    tests = statistics.pairwise(table(**{name: rng.normal(i, size=8) for i, name in enumerate("abcd")}))
+    p = tests["p"].to_numpy()
+    order, corrected, worst = np.argsort(p), np.empty(6), 0.0
+    for rank, which in enumerate(order):
+        worst = max(worst, min(1.0, p[which] * (6 - rank)))
+        corrected[which] = worst
+    assert tests["p_holm"].to_numpy() == pytest.approx(corrected)
+    assert (tests["p_holm"] > tests["p"]).any()
+
+
+def test_against_a_reference_only_its_pairs_are_tested():
+    tests = statistics.pairwise(table(a=[1, 2], b=[3, 4], c=[5, 6]), reference="a")
+    assert list(zip(tests["a"], tests["b"], strict=True)) == [("b", "a"), ("c", "a")]
+    assert list(tests["a12"]) == [1.0, 1.0]
+    with pytest.raises(ValueError, match="reference must be one of a, b, got 'z'"):
+        statistics.pairwise(table(a=[1], b=[2]), reference="z")
+
+
+def test_the_interquartile_mean_drops_a_quarter_at_each_end():
+    values = np.random.default_rng(1).permutation([100.0, 1, 2, 3, 4, 5, 6, -50])
+    row = statistics.summary(table(a=values)).iloc[0]
+    assert row["iqm"] == np.mean(sorted(values)[2:-2]) == 3.5
+    assert (row["runs"], row["mean"], row["median"]) == (8, values.mean(), 3.5)
+    assert min(values) <= row["low"] <= 3.5 <= row["high"] <= max(values)
+
+
+def test_the_interval_is_as_wide_as_theory_has_it():
+    # The variance of a normal sample's interquartile mean is about 1.2 / n.
+    row = statistics.summary(table(a=np.random.default_rng(5).normal(size=400))).iloc[0]
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * np.sqrt(1.2 / 400), rel=0.15)
+    assert row["low"] < 0 < row["high"]
+
+
+@pytest.mark.parametrize("values", [[2.5], [2.5] * 30])
+def test_the_interval_of_a_constant_is_the_constant(values):
+    row = statistics.summary(table(a=values)).iloc[0]
+    assert (row["iqm"], row["low"], row["high"]) == (2.5, 2.5, 2.5)
+
+
+def test_constant_samples_do_not_differ():
+    row = statistics.pairwise(table(a=[1, 1, 1], b=[1, 1, 1])).iloc[0]
+    assert (row["p"], row["p_holm"], row["a12"], row["effect"]) == (1, 1, 0.5, "negligible")
+
+
+def test_a_target_that_is_not_reached_is_worse_than_any():
+    final = to_target(table(a=[10, 20, np.nan, 30], b=[np.nan, np.nan, 900, np.nan], c=[np.nan] * 4))
+    reached = statistics.success(final).set_index("method")
+    assert list(reached["reached"]) == [3, 1, 0]
+    assert list(reached["rate"]) == [0.75, 0.25, 0]
+    assert list(reached["evaluations"]) == [25, np.inf, np.inf]
+    tests = statistics.pairwise(final, "to_target").set_index(["a", "b"])
+    wins = 3 * 4 + 0.5 * 3  # three runs of a are before all of b, and the fourth ties with three
+    assert tests.loc[("a", "b"), "a12"] == pytest.approx(wins / 16)
+    assert tests.loc[("b", "c"), "a12"] == pytest.approx((4 + 3 * 2) / 16)
+    row = statistics.summary(final, "to_target").set_index("method").loc["a"]
+    assert row["iqm"] == 25
+    assert np.isnan(row["low"])
+
+
+def test_a_method_without_values_is_left_out():
+    final = table(a=[1, 2], b=[np.nan, np.nan], c=[3, 4])
+    assert list(statistics.summary(final)["method"]) == ["a", "c"]
+    assert len(statistics.pairwise(final)) == 1
+    assert statistics.summary(final, "no such metric").empty
+    assert statistics.pairwise(final, "no such metric").empty
+
+
+def ranked(values):
+    """A table of medians (problems, methods)."""
+    frames = [table(**{f"m{j}": [value] for j, value in enumerate(row)}).assign(problem=f"p{i}")
+              for i, row in enumerate(values)]
+    return pd.concat(frames)
+
+
+def test_friedman_by_hand():
+    result = statistics.friedman(ranked([[3, 2, 1], [30, 20, 10], [3, 2, 1], [0.2, 0.3, 0.1]]))
+    assert dict(result.ranks) == {"m0": 1.25, "m1": 1.75, "m2": 3.0}
+    n, k = 4, 3
+    by_hand = 12 * n / (k * (k + 1)) * sum((rank - (k + 1) / 2) ** 2 for rank in result.ranks)
+    assert result.statistic == pytest.approx(by_hand)
+    assert result.p == pytest.approx(np.exp(-by_hand / 2))  # chi squared of two degrees of freedom
+    # Demsar (2006), table 5: q of three classifiers at .05 is 2.343.
+    assert result.critical_difference == pytest.approx(2.343 * np.sqrt(k * (k + 1) / (6 * n)), rel=1e-3)
+    far = abs(result.ranks["m0"] - result.ranks["m2"]) > result.critical_difference
+    assert (result.p_values.loc["m0", "m2"] < 0.05) == far
+
+
+def test_friedman_ranks_the_faster_first_and_ties_as_equal():
+    assert statistics.friedman(to_target(ranked([[1, 2, np.nan]] * 3)), "to_target").ranks.index[0] == "m0"
+    tied = statistics.friedman(ranked([[1, 1, 1]] * 3))
+    assert (tied.statistic, tied.p, set(tied.ranks)) == (0, 1, {2.0})
+
+
+@pytest.mark.parametrize("values", [[[1, 2, 3]] * 2, [[1, 2]] * 5])
+def test_friedman_needs_three_of_each(values):
+    assert statistics.friedman(ranked(values)) is None
+
+
+# Pictures' numbers.
+
+
+def test_between_records_the_earlier_one_holds():
+    records = pd.DataFrame({"run": [0, 0, 1], "evaluations": [10, 20, 15], "value": [1.0, 2.0, 5.0]})
+    values = at_evaluations(records, np.array([5, 10, 19, 20, 99]))
+    np.testing.assert_array_equal(values, [[np.nan, 1, 1, 2, 2], [np.nan, np.nan, 5, 5, 5]])
+
+
+def test_members_of_a_niche_stand_together():
+    niche = np.random.default_rng(2).integers(0, 3, 30)
+    scores = np.zeros((30, 13))
+    for member, which in enumerate(niche):
+        scores[member, which::3] = 1
+    scores[:, 12] = 0  # a case that nobody solves
+    members, cases = order_by_niche(scores)
+    assert sorted(members) == list(range(30))
+    assert np.count_nonzero(np.diff(niche[members])) == 2
+    assert cases[-1] == 12
+    assert np.count_nonzero(np.diff(cases[:-1] % 3)) == 2
+    assert [list(order) for order in order_by_niche(np.ones((1, 1)))] == [[0], [0]]
+
+
+def test_of_five_accuracies_one_is_shown():
+    assert main_metrics(["peak_ratio_1e-1", "own", "peak_ratio_1e-4", "seconds", "mean", "best"]) == [
+        "best", "mean", "own", "peak_ratio_1e-4"
+    ]
+
+
+# Runs.
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_keeps_its_budget_and_its_seed(name):
+    found = specs.find_method(name)
+    runnable = [make for make in (bits, reals) if found.needs <= make().offers]
+    assert runnable, "one of the two offers what it needs"
+    for make in runnable:
+        scored = []
+
+        def counted(make=make, scored=scored):
+            problem = make()
+
+            def score(genomes):
+                scored.append(len(genomes))
+                return problem.scorer(genomes)
+
+            return attrs.evolve(problem, scorer=score)
+
+        first, again = (run(Task(counted, found, 3, 300)) for _ in range(2))
+        assert sum(scored) == 600
+        assert first.over_time["evaluations"][-1] == 300
+        for metric, values in first.over_time.items():
+            np.testing.assert_array_equal(values, again.over_time[metric], err_msg=metric)
+        np.testing.assert_array_equal(first.scores, again.scores)
+        assert ("to_target" in first.final) == (make is bits)
+        assert {"best", "mean", "niches", "coverage", "entropy", "qd_score"} <= first.over_time.keys()
+
+
+def test_another_seed_is_another_run():
+    runs = [run(Task(bits, specs.find_method("m2n2"), seed, 50)) for seed in (0, 1)]
+    assert not np.array_equal(runs[0].scores, runs[1].scores)
+
+
+def test_the_evaluation_that_reached_the_target_is_found():
+    """Its number follows from the order in which solutions are scored."""
+    scored = []
+
+    def watched():
+        problem = bits()
+
+        def score(genomes):
+            scored.extend(genomes.all(axis=1))
+            return problem.scorer(genomes)
+
+        return attrs.evolve(problem, scorer=score)
+
+    result = run(Task(watched, specs.find_method("tournament"), 0, 1_000))
+    assert result.final["to_target"] == scored.index(True) + 1
+
+
+def values_of(comparison):
+    """Without the time it took."""
+    final = comparison.final[comparison.final["metric"] != "seconds"]
+    return final.reset_index(drop=True), comparison.over_time
+
+
+def test_two_processes_give_what_one_gives(tmp_path):
+    arguments = {"runs": 2, "evaluations": 150, "population_size": 20, "seed": 7, "progress": False}
+    one = compare(["niches", "max-sat:variables=8"], ["m2n2", "ga"], **arguments)
+    two = compare(["niches", "max-sat:variables=8"], ["m2n2", "ga"], jobs=2, folder=tmp_path, **arguments)
+    for a, b in zip(values_of(one), values_of(two), strict=True):
+        pd.testing.assert_frame_equal(a, b)
+    assert list(one.final.columns) == COLUMNS
+    assert sorted(one.final["seed"].unique()) == [7, 8]
+    assert sorted(one.final["run"].unique()) == [0, 1]
+    assert set(one.final["evaluations"]) == {150}
+    assert one.missing == ()
+
+
+def test_the_table_has_the_budget_of_all_methods():
+    result = compare(bits, ["tournament", "m2n2", "random-search"], runs=1, evaluations=77, progress=False)
+    assert set(result.final["evaluations"]) == {77}
+    last = result.over_time.groupby("method")["evaluations"].max()
+    assert set(last) == {77}
+
+
+@pytest.fixture
+def counted_runs(monkeypatch):
+    """Which runs were made."""
+    made = []
+
+    def counting(task):
+        made.append((task.method_name, task.seed))
+        return run(task)
+
+    monkeypatch.setattr(study_module, "run", counting)
+    return made
+
+
+def test_a_finished_run_is_not_run_again(tmp_path, counted_runs):
+    arguments = {"runs": 3, "evaluations": 100, "folder": tmp_path, "progress": False}
+    first = compare("niches", ["m2n2", "ga"], **arguments)
+    assert len(counted_runs) == 6
+    counted_runs.clear()
+    again = compare("niches", ["m2n2", "ga"], **arguments)
+    assert counted_runs == []
+    pd.testing.assert_frame_equal(first.final, again.final)  # with the seconds of the first
+    pd.testing.assert_frame_equal(first.over_time, again.over_time)
+    next((tmp_path / "niches" / "ga").glob("1-*.json")).unlink()
+    compare("niches", ["m2n2", "ga"], **arguments)
+    assert counted_runs == [("ga", 1)]
+    counted_runs.clear()
+    compare("niches", ["m2n2", "ga", "plus"], **{**arguments, "runs": 4})
+    assert sorted(counted_runs) == [("ga", 3), ("m2n2", 3), *(("plus", seed) for seed in range(4))]
+    counted_runs.clear()
+    compare("niches", ["ga"], **{**arguments, "evaluations": 101})
+    assert len(counted_runs) == 3
+
+
+def test_an_interrupted_comparison_goes_on(tmp_path, monkeypatch):
+    made = []
+
+    def interrupted(task):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(task)
+        return run(task)
+
+    monkeypatch.setattr(study_module, "run", interrupted)
+    arguments = {"runs": 2, "evaluations": 100, "folder": tmp_path, "progress": False}
+    part = compare("niches", ["m2n2", "ga"], **arguments)
+    assert part.missing == (("niches", "m2n2", 1), ("niches", "ga", 1))
+    assert len(part.scores) == 2
+    monkeypatch.setattr(study_module, "run", lambda task: made.append(task) or run(task))
+    whole = compare("niches", ["m2n2", "ga"], **arguments)
+    assert whole.missing == ()
+    assert len(made) == len(set(made)) == 4
+
+
+def test_an_interruption_before_any_run_is_one(monkeypatch):
+    def interrupted(task):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_module, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compare("niches", ["ga"], runs=1, progress=False)
+
+
+def test_a_garbled_file_is_named(tmp_path):
+    compare("niches", ["ga"], runs=1, evaluations=100, folder=tmp_path, progress=False)
+    path = next(tmp_path.rglob("*.json"))
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} is garbled .*delete it"):
+        compare("niches", ["ga"], runs=1, evaluations=100, folder=tmp_path, progress=False)
+
+
+def test_not_reached_is_kept_as_such(tmp_path):
+    task = Task(bits, "ga", 0, 20)
+    result = run(task)
+    assert np.isnan(result.final["to_target"])
+    store = Store(tmp_path)
+    store.save(task, result)
+    assert np.isnan(store.load(task).final["to_target"])
+    assert json.loads(next(tmp_path.rglob("*.json")).read_text())["final"]["to_target"] is None
+    assert store.load(attrs.evolve(task, seed=1)) is None
+
+
+MINE = """
+import numpy as np
+from evoniche import BinaryGenome, BitFlipMutation, UniformCrossover
+from evoniche_baselines.problem import Problem
+
+def ones(size=8):
+    return Problem(name=f"{size} ones", genome=BinaryGenome(size), scorer=lambda g: g.astype(float), cases=size,
+                   crossover=UniformCrossover(), mutation=BitFlipMutation(), population_size=10, target=1.0)
+
+class Flips:
+    def __init__(self, problem, seed, rate=0.1):
+        self.rng, self.problem, self.rate = np.random.default_rng(seed), problem, rate
+        self.best = problem.genome.sample(1, rng=self.rng)
+        self.scores = None
+
+    def ask(self):
+        self.child = self.best ^ (self.rng.random(self.best.shape) < self.rate)
+        return self.child
+
+    def tell(self, scores):
+        if self.scores is None or scores.mean() >= self.scores.mean():
+            self.best, self.scores = self.child, scores
+
+    def members(self):
+        return self.best, self.scores
+
+number = 3
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    return file
+
+
+def test_a_changed_file_is_another_problem(tmp_path, mine, counted_runs):
+    arguments = {"runs": 1, "evaluations": 30, "folder": tmp_path / "runs", "progress": False}
+    for _ in range(2):
+        compare(f"{mine}:ones", ["ga"], **arguments)
+    assert len(counted_runs) == 1
+    mine.write_text(MINE + "\n# changed\n")
+    compare(f"{mine}:ones", ["ga"], **arguments)
+    assert len(counted_runs) == 2
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_that_needs_more_is_refused_with_the_reason(name):
+    found = specs.find_method(name)
+    if not found.needs:
+        found.check(offers_nothing())
+        return
+    with pytest.raises(ValueError, match=f"^{name} cannot run on bare: it needs .* which it does not offer") as error:
+        compare(offers_nothing, [name], runs=1, evaluations=10, progress=False)
+    assert all(NEEDS[need] in str(error.value) for need in found.needs)
+
+
+def test_all_is_refused_before_anything_runs(counted_runs):
+    with pytest.raises(ValueError, match="crowding-de cannot run on max-sat"):
+        compare("max-sat:variables=8", ["ga", "crowding-de"], runs=1, evaluations=10, progress=False)
+    assert counted_runs == []
+
+
+@pytest.mark.parametrize(
+    ("find", "spec", "message"),
+    [
+        (specs.find_problem, "max-sta", "there is no problem 'max-sta'. Did you mean max-sat"),
+        (specs.find_method, "m2n3", "there is no method 'm2n3'. Did you mean m2n2"),
+        (specs.find_method, "zzz", "there is no method 'zzz'. There are adaptive-weights"),
+        (specs.find_method, "m2n2:beta=1", "m2n2 has no option 'beta'; it has alpha"),
+        (specs.find_method, "ga:alpha=1", "ga has no option 'alpha'; it has none"),
+        (specs.find_problem, "niches:unique_a", "an option must be option=value, got 'unique_a'"),
+        (specs.find_problem, "niches:a=1:b=2", "must be name, name:option=value"),
+        (specs.find_problem, "niches:", "must be name, name:option=value"),
+        (specs.find_problem, "nowhere.py:problem", "there is no file nowhere.py"),
+        (specs.find_problem, "niches:unique_a=0", "unique_a must be a whole number >= 1"),
+    ],
+)
+def test_what_is_not_there_is_named(find, spec, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        find(spec)
+
+
+def test_a_file_has_what_was_asked_for(mine):
+    with pytest.raises(ValueError, match=r"has no 'twos'"):
+        specs.find_problem(f"{mine}:twos")
+    with pytest.raises(ValueError, match="must be a function that returns a Problem, got 3"):
+        specs.find_problem(f"{mine}:number")
+    with pytest.raises(ValueError, match="must be a Method or a function"):
+        specs.find_method(f"{mine}:number")
+
+
+def test_options_are_values():
+    found = specs.find_method("m2n2:alpha=0.5")
+    assert (found.name, found.label, found.options) == ("m2n2:alpha=0.5", "M2N2 (alpha=0.5)", {"alpha": 0.5})
+    assert specs.find_problem("niches:unique-a=7,unique_b=2").cases == 9
+    assert specs.find_problem("niches", population_size=12).population_size == 12
+    assert specs.find_method("implicit-sharing:selector=tournament").options == {"selector": "tournament"}
+    assert specs.find_method("antigen:draws=none").options == {"draws": None}
+
+
+@pytest.mark.parametrize(
+    ("problems", "methods", "message"),
+    [([], ["ga"], "at least one problem"), ("niches", [], "at least one problem and one method"),
+     ("niches", ["ga", "ga"], "comes twice"), (["niches", "niches"], ["ga"], "comes twice")],
+)
+def test_a_comparison_of_nothing_or_of_the_same_is_refused(problems, methods, message):
+    with pytest.raises(ValueError, match=message):
+        compare(problems, methods, runs=1, evaluations=10, progress=False)
+
+
+def test_a_method_says_what_it_needs_in_known_words():
+    with pytest.raises(ValueError, match=r"needs must be of cases, .* got \['luck'\]"):
+        method("mine", needs=("luck",))(lambda problem, seed: None)
+
+
+def test_somebody_elses_package_takes_part(tmp_path, monkeypatch, mine):
+    mine.rename(tmp_path / "their_niching.py")
+    info = tmp_path / "their_niching-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-niching\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[evoniche.problems]\ntheir-ones = their_niching:ones\n"
+        "[evoniche.methods]\ntheir-flips = their_niching:Flips\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    assert "their-ones" in specs.names("problem")
+    assert "their-flips" in specs.names("method")
+    result = compare("their-ones:size=5", ["their-flips:rate=0.2", "ga"], runs=1, evaluations=60, progress=False)
+    assert result.problems == {"their-ones:size=5": "5 ones"}
+    assert result.methods["their-flips:rate=0.2"] == "their-flips (rate=0.2)"
+
+
+# The command and its report.
+
+
+def evoniche_compare(*arguments):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_commas_part_methods_and_not_their_options():
+    assert split_methods(["m2n2:alpha=0.5,ga", " plus , a.py:b:x=1, y=2"]) == [
+        "m2n2:alpha=0.5", "ga", "plus", "a.py:b:x=1, y=2"
+    ]
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """Three problems and three methods, one of each from a file."""
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "mine.py").write_text(MINE)
+    out = folder / "out"
+    ended = evoniche_compare(
+        f"{folder / 'mine.py'}:ones:size=6", "niches", "max-sat:variables=8", "--methods",
+        f"m2n2,{folder / 'mine.py'}:Flips", "--methods", "tournament:size=3,elites=1", "--runs", 3, "--evaluations",
+        200, "--population", 12, "--seed", 4, "--jobs", 1, "--out", out, "--quiet",
+    )
+    return ended, out
+
+
+def test_the_command_says_what_it_does(reported):
+    ended, out = reported
+    assert ended.exit_code == 0, ended.output
+    assert "27 runs of 200 evaluations (3 methods on 3 problems), of which 0 finished before" in ended.stderr
+    assert "\n6 ones\n" in ended.stdout
+    assert re.search(r"^tournament:size=3,elites=1 +3 +\S+ \[\S+, \S+\] +\S+", ended.stdout, re.MULTILINE)
+    assert ended.stdout.endswith(f"report in {out / 'report.html'}\n")
+
+
+def test_the_report_has_all_its_files(reported):
+    _, out = reported
+    for name in ("over_time", "final"):
+        frame = pd.read_parquet(out / f"{name}.parquet")
+        assert list(frame.columns) == COLUMNS
+        pd.testing.assert_frame_equal(pd.read_csv(out / f"{name}.csv"), frame, check_dtype=False)
+    assert {"iqm", "low", "high", "metric"} <= set(pd.read_csv(out / "summary.csv").columns)
+    assert {"p_holm", "a12", "effect"} <= set(pd.read_csv(out / "tests.csv").columns)
+    pictures = re.findall(r"\]\((pictures/[^)]+)\)", (out / "report.md").read_text())
+    assert len(pictures) == 3 * 4 + 3  # four of each problem, and ranks by three metrics
+    assert sorted(pictures) == sorted(str(path.relative_to(out)) for path in (out / "pictures").iterdir())
+
+
+def test_the_report_names_what_was_run(reported):
+    _, out = reported
+    text = (out / "report.md").read_text()
+    for words in ("evoniche 0", "numpy 2", "scikit-posthocs", "seeds | 4 to 6", "200 evaluations", "12 members",
+                  "`tournament:size=3,elites=1`", "6 ones", "Friedman"):
+        assert words in text, words
+    assert "Interrupted" not in text
+
+
+def test_the_numbers_of_the_report_are_those_of_the_tables(reported):
+    _, out = reported
+    final = pd.read_parquet(out / "final.parquet")
+    values = final.query("problem == 'max-sat:variables=8' and method == 'm2n2' and metric == 'to_target'")["value"]
+    section = (out / "report.md").read_text().partition("## max-sat")[2]
+    row = next(line for line in section.splitlines() if line.startswith("| `m2n2` | 3 |"))
+    assert f"| {values.notna().sum()} of 3 " in row
+    median = np.median(values.fillna(np.inf))
+    assert f"| {median:,.0f} |" in row or np.isinf(median)
+
+
+def test_the_page_needs_no_other_file(reported):
+    _, out = reported
+    page = (out / "report.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]{0,40})', page)
+    assert len(sources) == 15
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "<table>" in page
+    assert "http" not in page
+
+
+def test_the_same_command_makes_no_run_again(tmp_path, counted_runs, monkeypatch):
+    # The module, not the command of the same name in its package; the report is another test's.
+    monkeypatch.setattr(importlib.import_module(command.callback.__module__), "write_report", lambda *_, **__: tmp_path)
+    arguments = ("niches", "--methods", "ga,m2n2", "--runs", 1, "--evaluations", 100, "--jobs", 1, "--quiet")
+    for already in (0, 2):
+        ended = evoniche_compare(*arguments, "--out", tmp_path)
+        assert ended.exit_code == 0
+        assert f"of which {already} finished before" in ended.stderr
+    assert len(counted_runs) == 2
+
+
+def test_what_an_interruption_left_out_is_named(tmp_path, monkeypatch):
+    def interrupted(task):
+        if task.method_name == "ga" and task.seed:
+            raise KeyboardInterrupt
+        return run(task)
+
+    monkeypatch.setattr(study_module, "run", interrupted)
+    ended = evoniche_compare("niches", "--methods", "m2n2,ga", "--runs", 3, "--evaluations", 100, "--jobs", 1,
+                             "--quiet", "--out", tmp_path)
+    assert ended.exit_code == 130
+    assert "interrupted: 3 runs left" in ended.stderr
+    text = (tmp_path / "report.md").read_text()
+    assert "3 of 6 runs are missing" in text
+    assert "| `niches` | `m2n2` | 2 |" in text
+    assert "| `niches` | `ga` | 1 to 2 |" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("niches", "--methods", "gaa"), "Error: there is no method 'gaa'. Did you mean ga?"),
+     (("niches", "--methods", "crowding-de"), "Error: crowding-de cannot run on niches"),
+     (("niches", "--methods", "ga,ga"), "comes twice"),
+     (("niches", "--methods", ","), "at least one problem and one method"),
+     (("niches",), "Missing option '--methods'"),
+     (("--methods", "ga"), "Missing argument 'PROBLEM...'")],
+)
+def test_the_command_says_what_is_wrong(tmp_path, arguments, message):
+    ended = evoniche_compare(*arguments, "--out", tmp_path / "out", "--quiet", "--jobs", 1)
+    assert ended.exit_code in (1, 2)
+    assert message in ended.output
+    assert "Traceback" not in ended.output
+
+
+def test_the_list_says_what_is_there_and_what_is_missing(monkeypatch):
+    monkeypatch.setattr(specs, "names", lambda kind: ["niches", "ours"] if kind == "problem" else ["m2n2", "theirs"])
+    find = specs.find_method
+
+    def missing(name):
+        if name == "theirs":
+            raise ImportError("method theirs needs their_library.")
+        return find(name)
+
+    monkeypatch.setattr(specs, "find_method", missing)
+    ended = evoniche_compare("--list")
+    assert ended.exit_code == 0
+    assert re.search(r"niches +niches \(30 and 10 unique cases\) +cases, distance$", ended.stdout, re.MULTILINE)
+    assert re.search(r"m2n2 +M2N2 +cases$", ended.stdout, re.MULTILINE)
+    assert "theirs                   method theirs needs their_library." in ended.stdout
+    assert "ours                     there is no problem 'ours'." in ended.stdout
+
+
+def test_ctrl_c_keeps_what_is_finished(tmp_path):
+    """A real one, to a process of its own."""
+    program = "from evoniche_baselines.compare.command import compare; compare()"
+    arguments = ["niches", "--methods", "m2n2", "--runs", "200", "--evaluations", "400", "--jobs", "1", "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments, "--out", str(tmp_path)], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )
+    limit = time.monotonic() + 60
+    while len(list(tmp_path.rglob("runs/niches/m2n2/*.json"))) < 3:
+        assert time.monotonic() < limit
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    finished = len(list(tmp_path.rglob("runs/niches/m2n2/*.json")))
+    assert process.returncode == 130, err
+    assert 3 <= finished < 200
+    assert f"interrupted: {200 - finished} runs left" in err
+    assert f"{200 - finished} of 200 runs are missing" in (tmp_path / "report.md").read_text()
+    assert "report in" in out
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_comparison_in_python_has_a_report_too(tmp_path):
+    result = compare(bits, ["ga"], runs=1, evaluations=40, progress=False)
+    assert isinstance(result, Comparison)
+    path = write_report(result, tmp_path / "made" / "here")
+    assert path.is_file()
+    assert "Against" not in path.read_text()  # one method has nothing to be tested against
