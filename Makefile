@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge digits tiny-llm clean
+.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge digits digits-baselines tiny-llm niching clean
 
 # The main job, small: both starts of the digits experiment, M2N2 against a plain GA.
 demo: .venv/.demo
@@ -68,6 +68,18 @@ digits: .venv/.demo
 	done
 	$(BIN)/evoniche plot runs/scratch-* runs/experts-* --out runs/digits.png
 	$(BIN)/python -m evoniche_baselines.problems.digits.report runs/scratch-* runs/experts-*
+
+# Its baselines from elsewhere: brute force, MAP-Elites and CMA-ES; an hour and a half on two cores.
+digits-baselines: .venv/.demo
+	$(BIN)/evoniche compare digits:start=experts --methods brute-force --runs 1 --evaluations 1000 --out runs/digits-brute-force
+	$(BIN)/evoniche compare digits --methods map-elites,cma-es --runs 10 --evaluations 50000 --out runs/digits-scratch
+	$(BIN)/evoniche compare digits:start=experts --methods map-elites --runs 30 --evaluations 10000 --out runs/digits-experts
+
+# What baselines/results/niching.md publishes: the literature, then MAX-SAT in pictures; about an hour on two cores.
+niching: .venv/.demo
+	$(BIN)/python -m evoniche_baselines.literature runs/literature --jobs 2
+	$(BIN)/evoniche compare max-sat --runs 10 --jobs 2 --out runs/max-sat --methods m2n2,random-mating,ga,tournament,\
+	implicit-sharing,clearing,deterministic-crowding,restricted-tournament,lexicase,deap-ga
 
 # What baselines/results/tiny_llm.md publishes: four methods, three seeds each; half an hour on two cores.
 tiny-llm: .venv/.merge

@@ -1,8 +1,9 @@
 """The formulas of M2N2 as pure functions, for numpy arrays, torch tensors and the rest of the array API.
 
-Lexicase selection and DALex are here as well, for numpy arrays.
+Lexicase selection, DALex and the draw of many mates are here as well, for numpy arrays.
 """
 
+from evoniche.functional.attracted import UNDECIDED, attracted
 from evoniche.functional.chromosomes import Chromosomes
 from evoniche.functional.lexicase import Epsilon, EpsilonVariant, dalex, lexicase
 from evoniche.functional.niches import (
@@ -21,11 +22,13 @@ from evoniche.functional.slerp import Angle, lerp, slerp, slerp_weights, split_s
 
 __all__ = [
     "EPS",
+    "UNDECIDED",
     "Angle",
     "Capacity",
     "Chromosomes",
     "Epsilon",
     "EpsilonVariant",
+    "attracted",
     "attraction",
     "case_capacity",
     "case_load",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from evoniche import functional
 from evoniche.randomness import weighted_indices
 
 if TYPE_CHECKING:
@@ -15,21 +16,37 @@ if TYPE_CHECKING:
 
 __all__ = ["attracted"]
 
+_MANY = 8
+"""First parents from which trials with single mates cost less than the attraction of all members."""
+
 
 def attracted(
-    weights: NDArray[np.floating], population: Population, first: NDArray[np.intp], *, rng: Generator
+    population: Population, first: NDArray[np.intp], *, rng: Generator, **pricing: Any
 ) -> NDArray[np.intp]:
     """Mates in proportion to how much each attracts; where nobody does, one of the others by fitness.
 
     Args:
-        weights: Shape (n, members), a row for each first parent; filled in where it is all zero.
         population: Whose members.
         first: Positions of the first parents, shape (n,).
         rng: Where the randomness comes from.
+        **pricing: How `functional.attraction` prices the cases.
 
     Returns:
         Positions, shape (n,).
     """
+    pricing = {"load": population.load, "importance": population.importance, **pricing}
+    if population.binary or len(first) < _MANY:  # a matrix product, or a few rows
+        return _of_all(population, first, rng=rng, **pricing)
+    mates: NDArray[np.intp] = functional.attracted(population.scores, first, rng=rng, **pricing)
+    undecided = np.flatnonzero(mates == functional.UNDECIDED)
+    if len(undecided):
+        mates[undecided] = _of_all(population, first[undecided], rng=rng, **pricing)
+    return mates
+
+
+def _of_all(population: Population, first: NDArray[np.intp], *, rng: Generator, **pricing: Any) -> NDArray[np.intp]:
+    """Drawn from the attraction of all members to each first parent."""
+    weights = functional.attraction(population.scores, first, binary=population.binary, **pricing)  # (n, members)
     unattracted = np.flatnonzero(~weights.any(axis=1))
     if len(unattracted):
         weights[unattracted] = population.fitness

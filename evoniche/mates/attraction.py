@@ -42,14 +42,5 @@ class AttractionMateSelector(MateSelector):
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
         """Shape (n,)."""
-        weights = functional.attraction(
-            population.scores,
-            first,
-            capacity=self.capacity,
-            relative=self.relative,
-            eps=self.eps,
-            load=population.load,
-            importance=population.importance,
-            binary=population.binary,
-        )  # (n, members)
-        return attracted(weights, population, first, rng=rng)
+        pricing = {"capacity": self.capacity, "relative": self.relative, "eps": self.eps}
+        return attracted(population, first, rng=rng, **pricing)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche import functional
 from evoniche.mates._attracted import attracted
 from evoniche.roles import MateSelector
 
@@ -31,12 +30,5 @@ class MaxUnionMateSelector(MateSelector):
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
         """Shape (n,)."""
-        weights = functional.attraction(
-            population.scores,
-            first,
-            load=np.ones(population.scores.shape[1]),  # all cases cost the same
-            eps=0.0,
-            importance=population.importance,
-            binary=population.binary,
-        )  # (n, members)
-        return attracted(weights, population, first, rng=rng)
+        same_for_all = np.ones(population.scores.shape[1])
+        return attracted(population, first, rng=rng, load=same_for_all, eps=0.0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+import adapter_deap
+import adapter_pymoo
+import adapter_ribs
 import digits_step
 import large_population
 import lexicase
@@ -12,5 +15,6 @@ import recipes
 from measure import table
 
 start = time.perf_counter()
-rows = [row for benchmark in (digits_step, large_population, lexicase, onemax, recipes) for row in benchmark.run()]
+BENCHMARKS = (digits_step, large_population, lexicase, onemax, recipes, adapter_pymoo, adapter_deap, adapter_ribs)
+rows = [row for benchmark in BENCHMARKS for row in benchmark.run()]
 print(f"\n{table(rows)}\n\nMedians over interleaved rounds, in {time.perf_counter() - start:.0f} s.")

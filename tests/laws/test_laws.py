@@ -31,7 +31,7 @@ from evoniche import (
     UniformMateSelector,
     UniformSelector,
 )
-from evoniche.functional import attraction, shared_fitness
+from evoniche.functional import UNDECIDED, attracted, attraction, shared_fitness
 from evoniche.randomness import generator, normal32, weighted_indices
 
 N = 20_000
@@ -487,3 +487,24 @@ def test_occasional_crossover_leaves_the_others_as_their_first_parents_are(rng):
     crossed = children < 0
     assert (np.where(crossed, -1 - children, children) == np.arange(N)).all()
     assert_share(crossed, 0.3)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("capacity", ["one", "max", [0, 1, 2.5, 1, 1]])
+def test_many_mates_by_trials_follow_attraction(rng, capacity, relative):
+    scores = 0.5 + rng.random((6, 5))
+    importance = np.array([1, 2, 0, 3, 1])
+    options = {"capacity": capacity, "relative": relative, "importance": importance}
+    weights = attraction(scores, [2], **options)[0]
+    mates = attracted(scores, np.full(N, 2), trials=400, rng=rng, **options)
+    assert (mates == UNDECIDED).mean() < 0.001
+    assert_law(mates[mates != UNDECIDED], weights / weights.sum())
+    few = attracted(scores, np.full(N, 2), trials=1, rng=rng, **options)
+    assert_law(few[few != UNDECIDED], weights / weights.sum())
+
+
+def test_nobody_is_found_for_who_is_attracted_by_nobody(rng):
+    scores = np.array([[0.9, 0.9], [0.5, 0.2], [0.3, 0.8]])
+    assert (attracted(scores, [0, 0], rng=rng) == UNDECIDED).all()
+    mates = AttractionMateSelector(capacity="max").mates(Population.of(scores), np.zeros(N, dtype=np.intp), rng=rng)
+    assert_law(mates, [0, 0.7 / 1.8, 1.1 / 1.8])

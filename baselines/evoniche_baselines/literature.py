@@ -1,0 +1,163 @@
+"""Does it agree with the literature? `python -m evoniche_baselines.literature FOLDER [--jobs N]` runs it and prints it.
+
+Finished runs are kept in the folder and not run again. What is printed is in baselines/results/niching.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import final
+
+import attrs
+import numpy as np
+import pandas as pd
+
+from evoniche_baselines.compare import Comparison, compare
+from evoniche_baselines.compare.statistics import pairwise
+
+__all__ = ["EXPERIMENTS", "Experiment"]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Experiment:
+    """One claim of the literature, and the runs that test it."""
+
+    title: str
+    problems: tuple[str, ...]
+    expected: dict[str, str]
+    """Method -> what the literature has; a method without a known value has ""."""
+    metric: str
+    evaluations: int
+    runs: int
+    population: int | None = None
+    settled: bool = False
+    """Take the mean over the second half of a run, for what fluctuates around an equilibrium, not its end."""
+    tested: bool = False
+    """Compare each method with the first by Mann and Whitney's test."""
+
+    def run(self, folder: Path, jobs: int) -> Comparison:
+        """Run what is not there yet."""
+        return compare(
+            self.problems,
+            list(self.expected),
+            runs=self.runs,
+            evaluations=self.evaluations,
+            population_size=self.population,
+            jobs=jobs,
+            folder=folder,
+        )
+
+    def table(self, result: Comparison) -> Iterator[str]:
+        """Lines of Markdown."""
+        values = _settled(result.over_time) if self.settled else result.final
+        values = values[values["metric"] == self.metric]
+        members = f" with {self.population} members" if self.population else ""
+        when = "mean of the second half of" if self.settled else "at the end of"
+        yield f"### {self.title}\n"
+        yield (f"`{self.metric}`, {when} {self.runs} runs (seeds 0 to {self.runs - 1}) of {self.evaluations:,} "
+               f"evaluations{members}.\n")
+        yield "| problem | method | literature | mean | std. error | least | greatest |"
+        yield "|---|---|---|---|---|---|---|"
+        for problem in self.problems:
+            for method, expected in self.expected.items():
+                yield _row(values, problem, method, expected)
+        yield ""
+        if self.tested:
+            yield f"Against `{next(iter(self.expected))}` (Mann and Whitney, Holm; A12 > .5: better than it):\n"
+            yield "| problem | method | A12 | p (Holm) |"
+            yield "|---|---|---|---|"
+            for test in pairwise(values, self.metric, next(iter(self.expected))).itertuples():
+                yield f"| {test.problem} | {test.a} | {test.a12:.2f} | {test.p_holm:.2g} |"
+            yield ""
+
+
+EXPERIMENTS = (
+    Experiment(
+        title="Two niches divide the population as their unique cases (Horn 1997)",
+        problems=("niches:unique_a=30,unique_b=10", "niches:unique_a=20,unique_b=10"),
+        expected={"implicit-sharing": ".750 and .667", "m2n2": ".750 and .667"},
+        metric="share of A", evaluations=40_000, runs=30, population=400, settled=True,
+    ),
+    Experiment(
+        title="With shared cases: explicit sharing divides by height, 50 : 30, a GA drifts to one niche",
+        problems=("niches:unique_a=30,unique_b=10,shared=20",),
+        expected={"explicit-sharing": ".625", "implicit-sharing": ".750", "ga": "0 or 1", "tournament": "0 or 1"},
+        metric="share of A", evaluations=40_000, runs=30, population=400, settled=True,
+    ),
+    Experiment(
+        title="Antibodies against 8 antigens (Smith, Forrest and Perelson 1993)",
+        problems=("immune",),
+        expected={"antigen:sample_size=100": "8 (winner takes all)", "tournament": "0", "implicit-sharing": ""},
+        metric="niches", evaluations=50_000, runs=30,
+    ),
+    Experiment(
+        title="Contradictory objectives, 20 traits, 100 members: generations (Hernandez, Lalejini and Ofria 2023)",
+        problems=("diagnostics:rate=1",),
+        expected={"ga": "1 to 3", "tournament": "1 to 3", "implicit-sharing": "7 to 15", "lexicase": "13 to 19"},
+        metric="niches", evaluations=200_000, runs=10,
+    ),
+    Experiment(
+        title="Contradictory objectives: M2N2's steady state",
+        problems=("diagnostics:rate=1",),
+        expected={"m2n2:alpha=0": "1", "m2n2:alpha=0.5": "7 to 12", "m2n2": "20", "m2n2:alpha=2": "20"},
+        metric="niches", evaluations=50_000, runs=10,
+    ),
+    Experiment(
+        title="Contradictory objectives with valleys: sharing copes, lexicase fails",
+        problems=("diagnostics:rate=1,valleys=true",),
+        expected={"lexicase": "0", "tournament": "0", "implicit-sharing": "some", "explicit-sharing": "some"},
+        metric="niches", evaluations=500_000, runs=10, tested=True,
+    ),
+    Experiment(
+        title="6-multiplexer by genetic programming: the share of the 64 rows that the best tree has right",
+        problems=("multiplexer",),
+        expected={"tournament": "", "lexicase": "above", "implicit-sharing:selector=tournament": "about as lexicase"},
+        metric="best", evaluations=25_000, runs=30, tested=True,
+    ),
+    *(
+        Experiment(
+            title=f"Crowding DE (NP 100, F .5, CR .9) on F{function} of CEC 2013",
+            problems=(f"cec2013:function={function}",),
+            expected={"crowding-de": expected},
+            metric="peak_ratio_1e-4", evaluations=budget, runs=20,
+        )
+        for function, expected, budget in ((4, "about 1", 50_000), (10, "about 1", 200_000), (7, ".70", 200_000))
+    ),
+    Experiment(
+        title="Two specialists in MAX-SAT, no mutation: whom to mate with",
+        problems=("max-sat:specialists=2", "max-sat:specialists=2,instance=1", "max-sat:specialists=2,instance=2"),
+        expected={"m2n2": "", "random-mating": "", "fitness-mating": "", "max-union": "", "negative-assortative": ""},
+        metric="best", evaluations=3_000, runs=30, tested=True,
+    ),
+)
+
+
+def _row(values: pd.DataFrame, problem: str, method: str, expected: str) -> str:
+    x = values.loc[(values["problem"] == problem) & (values["method"] == method), "value"].to_numpy()
+    error = x.std(ddof=1) / np.sqrt(len(x))
+    return f"| {problem} | {method} | {expected} | **{x.mean():.3f}** | {error:.3f} | {x.min():.3f} | {x.max():.3f} |"
+
+
+def _settled(over_time: pd.DataFrame) -> pd.DataFrame:
+    """The mean of each metric over the second half of each run."""
+    late = over_time[over_time["evaluations"] > over_time["evaluations"].max() / 2]
+    return late.groupby(["problem", "method", "run", "metric"], as_index=False)["value"].mean()
+
+
+def main() -> None:
+    """Run what is not there yet, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where finished runs are kept")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--only", default="", help="experiments whose title has this text")
+    arguments = parser.parse_args()
+    for experiment in EXPERIMENTS:
+        if arguments.only in experiment.title:
+            print("\n".join(experiment.table(experiment.run(arguments.folder, arguments.jobs))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
