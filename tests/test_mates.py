@@ -87,13 +87,13 @@ def test_who_is_attracted_by_nobody(mates, rng):
     assert mates.mates(Population.of([[0.0]]), first_parents(0, 3), rng=rng).tolist() == [0, 0, 0]
 
 
-def test_attraction_draws_as_it_always_did():
-    """The draw is `weighted_indices` on the attraction and nothing else, bit for bit."""
-    population = Population.of(GRADED)
-    first = np.arange(100) % 4
-    mates = AttractionMateSelector("max").mates(population, first, rng=generator(3))
-    weights = attraction(GRADED, first, capacity="max")
-    assert mates.tolist() == weighted_indices(weights, 100, rng=generator(3)).tolist()
+@pytest.mark.parametrize(("scores", "n"), [(GRADED, 7), (BINARY, 100)])
+def test_attraction_draws_as_it_always_did(scores, n):
+    """With few first parents or binary scores: `weighted_indices` on the attraction and nothing else, bit for bit."""
+    first = np.arange(n) % 4
+    mates = AttractionMateSelector("max").mates(Population.of(scores), first, rng=generator(3))
+    weights = attraction(scores, first, capacity="max")
+    assert mates.tolist() == weighted_indices(weights, n, rng=generator(3)).tolist()
 
 
 # Negative assortative.
