@@ -69,15 +69,13 @@ digits: .venv/.demo
 	$(BIN)/evoniche plot runs/scratch-* runs/experts-* --out runs/digits.png
 	$(BIN)/python -m evoniche_baselines.problems.digits.report runs/scratch-* runs/experts-*
 
-# Its baselines from elsewhere: brute force, MAP-Elites and CMA-ES; an hour and a half on two cores.
+# Its baselines from elsewhere: brute force, MAP-Elites and CMA-ES; half an hour on two cores.
 digits-baselines: .venv/.demo
-	$(BIN)/evoniche compare digits:start=experts --methods brute-force --runs 1 --evaluations 1000 --out runs/digits-brute-force
-	$(BIN)/evoniche compare digits --methods map-elites,cma-es --runs 10 --evaluations 50000 --out runs/digits-scratch
-	$(BIN)/evoniche compare digits:start=experts --methods map-elites --runs 30 --evaluations 10000 --out runs/digits-experts
+	$(BIN)/python -m evoniche_baselines.literature digits runs/literature --jobs 2
 
 # What baselines/results/niching.md publishes: the literature, then MAX-SAT in pictures; about an hour on two cores.
 niching: .venv/.demo
-	$(BIN)/python -m evoniche_baselines.literature runs/literature --jobs 2
+	$(BIN)/python -m evoniche_baselines.literature niching runs/literature --jobs 2
 	$(BIN)/evoniche compare max-sat --runs 10 --jobs 2 --out runs/max-sat --methods m2n2,random-mating,ga,tournament,\
 	implicit-sharing,clearing,deterministic-crowding,restricted-tournament,lexicase,deap-ga
 

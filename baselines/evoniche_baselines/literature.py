@@ -1,6 +1,7 @@
-"""Does it agree with the literature? `python -m evoniche_baselines.literature FOLDER [--jobs N]` runs it and prints it.
+"""Does it agree with the literature? `python -m evoniche_baselines.literature niching FOLDER` runs it and prints it.
 
-Finished runs are kept in the folder and not run again. What is printed is in baselines/results/niching.md.
+Finished runs are kept in the folder and not run again. What is printed is in baselines/results/niching.md; for `digits`
+in place of `niching`, in digits.md.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class Experiment:
         members = f" with {self.population} members" if self.population else ""
         when = "mean of the second half of" if self.settled else "at the end of"
         yield f"### {self.title}\n"
-        yield (f"`{self.metric}`, {when} {self.runs} runs (seeds 0 to {self.runs - 1}) of {self.evaluations:,} "
-               f"evaluations{members}.\n")
+        seeds = f"runs (seeds 0 to {self.runs - 1})" if self.runs > 1 else "run (seed 0)"
+        yield f"`{self.metric}`, {when} {self.runs} {seeds} of {self.evaluations:,} evaluations{members}.\n"
         yield "| problem | method | literature | mean | std. error | least | greatest |"
         yield "|---|---|---|---|---|---|---|"
         for problem in self.problems:
@@ -74,7 +75,7 @@ class Experiment:
             yield ""
 
 
-EXPERIMENTS = (
+_NICHING = (
     Experiment(
         title="Two niches divide the population as their unique cases (Horn 1997)",
         problems=("niches:unique_a=30,unique_b=10", "niches:unique_a=20,unique_b=10"),
@@ -134,11 +135,34 @@ EXPERIMENTS = (
     ),
 )
 
+_DIGITS = (
+    Experiment(
+        title="From scratch",
+        problems=("digits",),
+        expected={"cma-es": ".86", "cma-es:covariance=diagonal": "", "map-elites": ".60"},
+        metric="held_out", evaluations=50_000, runs=10,
+    ),
+    Experiment(
+        title="From experts: MAP-Elites",
+        problems=("digits:start=experts",),
+        expected={"map-elites": ".624"},
+        metric="held_out", evaluations=10_000, runs=30,
+    ),
+    Experiment(
+        title="From experts: every mixing ratio",
+        problems=("digits:start=experts",),
+        expected={"brute-force": ".578"},
+        metric="held_out", evaluations=1_000, runs=1,
+    ),
+)
+
+EXPERIMENTS = {"niching": _NICHING, "digits": _DIGITS}
+
 
 def _row(values: pd.DataFrame, problem: str, method: str, expected: str) -> str:
     x = values.loc[(values["problem"] == problem) & (values["method"] == method), "value"].to_numpy()
-    error = x.std(ddof=1) / np.sqrt(len(x))
-    return f"| {problem} | {method} | {expected} | **{x.mean():.3f}** | {error:.3f} | {x.min():.3f} | {x.max():.3f} |"
+    error = f"{x.std(ddof=1) / np.sqrt(len(x)):.3f}" if len(x) > 1 else ""
+    return f"| {problem} | {method} | {expected} | **{x.mean():.3f}** | {error} | {x.min():.3f} | {x.max():.3f} |"
 
 
 def _settled(over_time: pd.DataFrame) -> pd.DataFrame:
@@ -150,11 +174,12 @@ def _settled(over_time: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Run what is not there yet, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=list(EXPERIMENTS))
     parser.add_argument("folder", type=Path, help="where finished runs are kept")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--only", default="", help="experiments whose title has this text")
     arguments = parser.parse_args()
-    for experiment in EXPERIMENTS:
+    for experiment in EXPERIMENTS[arguments.what]:
         if arguments.only in experiment.title:
             print("\n".join(experiment.table(experiment.run(arguments.folder, arguments.jobs))), flush=True)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import cma
 import numpy as np
+from cma.sigma_adaptation import CMAAdaptSigmaCSA
 from numpy.typing import NDArray
 
 from evoniche.batches import Batch
@@ -19,6 +20,9 @@ from evoniche_baselines.problem import Problem, RealVectors
 __all__ = ["CmaSearch", "cma_es"]
 
 _FULL = 1000  # numbers from which a covariance matrix is not adapted any more
+
+_ENDS = {"tolx", "tolfacupx", "tolupsigma", "conditioncov", "tolconditioncov", "noeffectaxis", "noeffectcoord"}
+"""Names that pycma has for a step too small or too large, or a covariance that has become singular."""
 
 
 @method("CMA-ES", needs=("vector",))
@@ -46,7 +50,10 @@ def cma_es(
 
 
 class CmaSearch:
-    """pycma as a `Search`; when it has converged it begins anew, elsewhere."""
+    """pycma as a `Search`; when it has converged, or cannot go on, it begins anew, elsewhere.
+
+    Generations of equal fitness, at which pycma would stop too, are no end here: scores often come in steps.
+    """
 
     def __init__(
         self,
@@ -66,6 +73,8 @@ class CmaSearch:
             "bounds": bounds if any(bound is not None for bound in bounds) else None,
             "CMA_diagonal": covariance != "full",
             "CMA_on": 0 if covariance == "none" else 1,
+            # As in the source; with many numbers pycma has another rule, which shrinks too soon if scores have steps.
+            "AdaptSigma": CMAAdaptSigmaCSA,
             "seed": np.nan,  # pycma draws from numpy's global generator, which is its own here
             "verbose": -9,
         }
@@ -78,7 +87,7 @@ class CmaSearch:
     def ask(self) -> Batch:
         """The next generation."""
         with self._randomness(), warnings.catch_warnings(action="ignore"):
-            if self._search.stop():
+            if _ENDS & self._search.stop().keys():
                 self._begin()
             self._asked = self._search.ask()
         self._genomes = self._decode(np.array(self._asked))
