@@ -12,7 +12,7 @@ from evoniche.batches import Batch, take
 from evoniche.population import Offspring, Population
 from evoniche.roles import Genome
 
-__all__ = ["Distance", "check_distance", "distances"]
+__all__ = ["Distance", "check_distance", "distances", "member_distances"]
 
 Distance = Genome | Callable[[Batch, Batch], ArrayLike] | Literal["scores"]
 """A `Genome`, a function of two batches of genomes that gives (len(a), len(b)) distances, or "scores": the Euclidean
@@ -54,11 +54,42 @@ def distances(
         measured = distance(rows, columns)
     apart = np.asarray(measured, dtype=np.float64)
     if apart.shape != (len(rows), len(columns)):
-        raise ValueError(f"distance(a, b) must give shape (len(a), len(b)), {(len(rows), len(columns))}, "
-                         f"got {apart.shape}.")
+        shape = (len(rows), len(columns))
+        raise ValueError(f"distance(a, b) of two batches must give shape (len(a), len(b)), {shape}, got {apart.shape}. "
+                         "For a function of two genomes: ObjectGenome(create, measure=...).")
     if not (apart >= 0).all():
         raise ValueError(f"distance(a, b) must be >= 0, got {apart.min()}.")
     return apart
+
+
+def member_distances(distance: Distance, population: Population) -> NDArray[np.float64]:
+    """How far apart the members are, shape (members, members).
+
+    The population remembers what was measured, so a newcomer costs one measurement for each member and not one for
+    each pair. A distance is taken to be symmetric, and each member 0 from itself.
+
+    Raises:
+        ValueError: The measure gives another shape, or what is no distance.
+        NotImplementedError: The genome has no distance.
+    """
+    key, ids = ("distances", id(distance)), population.ids
+    measured_by, known, before = population.recall(key, (None, ids[:0], np.zeros((0, 0))))
+    if measured_by is not distance:  # another one that had this id
+        known, before = ids[:0], np.zeros((0, 0))
+    place = {int(member): position for position, member in enumerate(known)}
+    old = np.array([place.get(int(member), -1) for member in ids])
+    there, new = np.flatnonzero(old >= 0), np.flatnonzero(old < 0)
+    if not len(new) and len(known) == len(ids) and (old == np.arange(len(ids))).all():
+        apart: NDArray[np.float64] = before
+        return apart.copy()
+    apart = np.empty((len(ids), len(ids)))
+    apart[np.ix_(there, there)] = before[np.ix_(old[there], old[there])]
+    if len(new):
+        apart[new] = distances(distance, population, population, new)
+        apart[:, new] = apart[new].T
+        np.fill_diagonal(apart, 0)
+    population.remember(key, (distance, ids.copy(), apart))
+    return apart.copy()
 
 
 def check_distance(instance: Any, attribute: Any, value: Any) -> None:

@@ -50,6 +50,13 @@ print(search.run(50, progress=False).evaluations)
     assert python(code) == ["50"]
 
 
+@pytest.mark.parametrize(("module", "library"), [("pymoo", "pymoo"), ("deap", "deap"), ("ribs", "ribs")])
+def test_an_adapter_says_which_extra_it_needs(module, library):
+    code = f"import sys; sys.modules[{library!r}] = None; import evoniche.adapters.{module}"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"pip install 'evoniche[{module}]'" in ended.stderr.splitlines()[-1]
+
+
 def test_the_command_line_says_what_it_lacks():
     code = """
 import sys

@@ -602,3 +602,24 @@ def test_weights_change_with_a_child_that_leaves_before_anybody_asks_for_fitness
     assert AdaptiveSharing(3).weights(population).tolist() == [1, 2, 1]
     population.add(Offspring(child.genomes, np.array([3]), child.parents, 2, 0, child.scores))
     assert population.fitness.tolist() == [2, 1, 2]
+
+
+@pytest.mark.parametrize("sharing", [ExplicitSharing, SpeciationSharing, ClearingSharing])
+def test_a_newcomer_is_measured_once_for_each_member(sharing):
+    measured = []
+
+    def counted(a, b):
+        measured.append(len(a) * len(b))
+        return np.abs(a - b.T)  # (n, 1) and (m, 1)
+
+    evolution = Evolution(
+        RealGenome(1), lambda x: np.exp(-x**2), sharing=sharing(counted, 0.5), selector=RouletteSelector(),
+        mates=UniformMateSelector(), crossover=None, mutation=lambda x, rng: x + rng.normal(size=1),
+        replacement=WorstReplacement(), population_size=10, seed=0,
+    )  # fmt: skip
+    evolution.run(60, progress=False)
+    assert sum(measured) <= 10 * 10 + 50 * 11 + 10
+    population = evolution.population
+    afresh = Population.of(population.scores, population.genomes, sharing(counted, 0.5))
+    if sharing is ExplicitSharing:  # the others also look at ids
+        assert population.fitness.tolist() == afresh.fitness.tolist()

@@ -7,6 +7,7 @@ in place of `niching`, in digits.md.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import final
@@ -154,6 +155,12 @@ _DIGITS = (
         expected={"brute-force": ".578"},
         metric="held_out", evaluations=1_000, runs=1,
     ),
+    Experiment(
+        title="From experts: a mixing coefficient for each of 32 groups of parameters",
+        problems=("digits:start=experts",),
+        expected={"cma-es-slerp": ""},
+        metric="held_out", evaluations=10_000, runs=10,
+    ),
 )
 
 EXPERIMENTS = {"niching": _NICHING, "digits": _DIGITS}
@@ -181,7 +188,10 @@ def main() -> None:
     arguments = parser.parse_args()
     for experiment in EXPERIMENTS[arguments.what]:
         if arguments.only in experiment.title:
-            print("\n".join(experiment.table(experiment.run(arguments.folder, arguments.jobs))), flush=True)
+            result = experiment.run(arguments.folder, arguments.jobs)
+            if result.missing:
+                sys.exit(f"interrupted: {len(result.missing)} runs left, with which the same command goes on")
+            print("\n".join(experiment.table(result)), flush=True)
 
 
 if __name__ == "__main__":

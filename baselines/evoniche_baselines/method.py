@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import reduce
+from importlib import import_module
 from typing import Any, Protocol, final
 
 import attrs
@@ -54,6 +56,11 @@ class Method:
         if unknown := needs - NEEDS.keys():
             raise ValueError(f"method {self.name}: needs must be of {', '.join(NEEDS)}, got {sorted(unknown)}.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By the name of its function, which `method` has replaced by the method itself."""
+        start = self.start
+        return _restored, (start.__module__, start.__qualname__, self.name, self.label, self.needs, self.options)
+
     def search(self, problem: Problem, seed: int) -> Search:
         """Begin a run.
 
@@ -62,7 +69,12 @@ class Method:
         """
         self.check(problem)
         started = self.start(problem, seed, **self.options)
-        return _OfEvolution(started) if isinstance(started, Evolution) else started
+        if isinstance(started, Evolution):
+            return _OfEvolution(started)
+        if lacking := [verb for verb in ("ask", "tell", "members") if not hasattr(started, verb)]:
+            raise ValueError(f"{self.name} must start an Evolution, or what has ask, tell and members: "
+                             f"{type(started).__name__} has no {lacking[0]}.")
+        return started
 
     def check(self, problem: Problem) -> None:
         """Refuse a problem that lacks what the method needs.
@@ -74,6 +86,13 @@ class Method:
         if missing:
             reasons = " and ".join(NEEDS[need] for need in missing)
             raise ValueError(f"{self.name} cannot run on {problem.name}: it needs {reasons}, which it does not offer.")
+
+
+def _restored(
+    module: str, function: str, name: str, label: str, needs: frozenset[str], options: dict[str, Any]
+) -> Method:
+    found = reduce(getattr, function.split("."), import_module(module))
+    return Method(name, label, found.start if isinstance(found, Method) else found, needs, options)
 
 
 def method(label: str, *, name: str | None = None, needs: tuple[str, ...] = ()) -> Callable[[Any], Method]:

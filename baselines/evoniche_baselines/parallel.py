@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
@@ -15,6 +17,7 @@ from tqdm.auto import tqdm
 __all__ = ["advance", "each"]
 
 _counter: Any = None  # what all processes have done, for one bar
+_interrupted = False  # of a worker: Ctrl-C came when it had no task
 
 
 def advance(steps: int) -> None:
@@ -36,7 +39,7 @@ def each(
     """Call `function(*task)` for each task, some at a time, each on one thread.
 
     After a Ctrl-C, which reaches the processes too, no more tasks are begun; those that are under way end as their
-    function has it.
+    function has it, and what comes of them is yielded still.
 
     Args:
         function: Found by name in another process, as everything it is given.
@@ -48,6 +51,9 @@ def each(
 
     Yields:
         The number of a task and what came of it, as they end.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended a task before it came to a result.
     """
     with tqdm(
         total=steps, unit=unit, unit_scale=True, disable=not progress, dynamic_ncols=True, desc=f"{len(tasks)} runs"
@@ -68,33 +74,50 @@ def _here(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], bar: t
 def _elsewhere(
     function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, bar: tqdm
 ) -> Iterator[tuple[int, Any]]:
-    waiting, context, interrupted = iter(enumerate(tasks)), get_context("spawn"), False
+    left, under_way, context = deque(enumerate(tasks)), dict[Future[Any], int](), get_context("spawn")
+    interrupted = cut = False  # by Ctrl-C: this process, a task
     counter = context.Value("q", 0)
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(counter,)) as pool:
-        under_way: dict[Future[Any], int] = {}
-
-        def submit(count: int) -> None:
-            under_way.update({pool.submit(function, *task): number for number, task in islice(waiting, count)})
-
-        # No more than can run at once: after a Ctrl-C nothing must be left to begin.
-        submit(jobs)
-        while under_way:
+        while left or under_way:
             try:
+                with _ctrl_c_put_off():  # processes begin here, and inherit that
+                    while left and len(under_way) < jobs:  # after a Ctrl-C nothing must wait in the pool
+                        number, task = left.popleft()
+                        under_way[pool.submit(_call, function, task)] = number
                 ended, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
             except KeyboardInterrupt:
-                waiting, interrupted = iter(()), True
+                left.clear()
+                interrupted = True
                 continue
             bar.update(counter.value - bar.n)
             for future in ended:
                 number = under_way.pop(future)
                 try:
                     result = future.result()
+                except KeyboardInterrupt:
+                    left.clear()
+                    cut = True
                 except BrokenProcessPool:
-                    if interrupted:  # a process that had nothing to do has died of it
-                        raise KeyboardInterrupt from None
-                    raise
-                yield number, result
-            submit(len(ended))
+                    if not interrupted:
+                        raise
+                    cut = True  # without signal masks, a process that Ctrl-C finds beginning dies of it
+                else:
+                    yield number, result
+    if cut:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _ctrl_c_put_off() -> Iterator[None]:
+    """Until the end of the block, where the system can do that."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Counter:
@@ -123,5 +146,28 @@ def _share(counter: Any) -> None:
 
 
 def _begin(counter: Any) -> None:
+    """In a worker, before its first task."""
     _share(counter)
     threadpool_limits(1)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not in the background of a shell
+        signal.signal(signal.SIGINT, _remember)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _remember(*_: object) -> None:
+    global _interrupted
+    _interrupted = True
+
+
+def _call(function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
+    """In a worker: Ctrl-C interrupts a task, the next one when it comes between two, and never the worker itself."""
+    if signal.getsignal(signal.SIGINT) is not _remember:
+        return function(*task)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        if _interrupted:
+            raise KeyboardInterrupt
+        return function(*task)
+    finally:
+        signal.signal(signal.SIGINT, _remember)

@@ -22,6 +22,7 @@ NEEDS = {
     "descriptor": "a behaviour descriptor with a grid",
     "vector": "genomes that are vectors of real numbers",
     "crossover": "a crossover",
+    "mutation": "a mutation",
     "seeds": "seed solutions to begin with",
 }
 """What a method may need of a problem, and what that means."""
@@ -129,6 +130,7 @@ class Problem:
             "descriptor": self.descriptor is not None,
             "vector": self.vector is not None,
             "crossover": self.crossover is not None,
+            "mutation": self.mutation is not None,
             "seeds": self.seeds,
         }
         return frozenset(need for need, is_met in met.items() if is_met)

@@ -9,7 +9,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,14 +19,29 @@ import attrs
 from evoniche_baselines.method import Method
 from evoniche_baselines.problem import Problem
 
-__all__ = ["find_method", "find_problem", "names"]
+__all__ = ["find_method", "find_problem", "names", "options"]
 
 _GROUPS = {"problem": "evoniche.problems", "method": "evoniche.methods"}
+_MEANT = {
+    "problem": "a problem is a function f(**options) that returns a Problem",
+    "method": "a method is a Method, or a function or class f(problem, seed, **options)",
+}
 
 
 def names(kind: str) -> list[str]:
     """Every "problem" or "method" that is installed."""
     return sorted(entry_points(group=_GROUPS[kind]).names)
+
+
+def options(kind: str, name: str) -> dict[str, Any]:
+    """The options of a "problem" or "method" with their defaults; `inspect.Parameter.empty` where there is none.
+
+    Raises:
+        ValueError: There is none of this name.
+        ImportError: It needs a library that is not installed.
+    """
+    found = find_method(name).start if kind == "method" else _find(kind, name)
+    return {p.name: p.default for p in _options_of(found, skipped=2 if kind == "method" else 0)}
 
 
 def find_problem(spec: str, *, population_size: int | None = None) -> Problem:
@@ -43,6 +58,10 @@ def find_problem(spec: str, *, population_size: int | None = None) -> Problem:
     """
     name, options = _parse(spec)
     make = _find("problem", name)
+    if isinstance(make, Problem):
+        raise ValueError(f"{name} is a Problem already: {_MEANT['problem']}.")
+    if isinstance(make, Method | type) or _takes_a_run(make):
+        raise ValueError(f"{name} is no problem but a method: {_MEANT['problem']}.")
     if not callable(make):
         raise ValueError(f"{name} must be a function that returns a Problem, got {make!r}.")
     _check_options(name, make, options, skipped=0)
@@ -68,6 +87,9 @@ def find_method(spec: str) -> Method:
     if not isinstance(found, Method):
         if not callable(found):
             raise ValueError(f"{name} must be a Method or a function f(problem, seed), got {found!r}.")
+        if not _binds_a_run(found):
+            raise ValueError(f"{name}{inspect.signature(found)} cannot be called with a problem and a seed: "
+                             f"{_MEANT['method']}.")
         plain = name.rpartition(":")[2]
         found = Method(plain, plain, found)
     _check_options(name, found.start, options, skipped=2)
@@ -102,19 +124,76 @@ def _value(text: str) -> Any:
 
 def _find(kind: str, name: str) -> Any:
     file, colon, attribute = name.partition(":")
-    if colon:
-        module = _load(Path(file))
-        if not hasattr(module, attribute):
-            raise ValueError(f"{file} has no {attribute!r}.")
-        return getattr(module, attribute)
-    for entry in entry_points(group=_GROUPS[kind], name=name):
-        try:
-            return entry.load()
-        except ImportError as error:
-            raise ImportError(f"{kind} {name} needs {error.name}: pip install 'evoniche[baselines]'.") from error
+    if colon or file.endswith(".py"):
+        return _find_in_file(kind, file, attribute)
+    entries = list(entry_points(group=_GROUPS[kind], name=name))
+    if len({entry.value for entry in entries}) > 1:
+        packages = " and ".join(sorted({_package(entry) for entry in entries}))
+        raise ValueError(f"{name!r} is offered by {packages}: uninstall all but one, or give the entry point in the "
+                         "pyproject.toml of a package of yours another name.")
+    if entries:
+        return _load_entry(kind, entries[0])
     near = get_close_matches(name, names(kind), n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     raise ValueError(f"there is no {kind} {name!r}.{meant} There are {', '.join(names(kind))}; or file.py:name.")
+
+
+def _find_in_file(kind: str, file: str, attribute: str) -> Any:
+    module = _load(Path(file))
+    if attribute and hasattr(module, attribute):
+        return getattr(module, attribute)
+    there = [name for name, value in vars(module).items() if not name.startswith("_") and _is(kind, value, module)]
+    listed = f"of {kind}s it has {', '.join(there)}" if there else f"it has no {kind} at all ({_MEANT[kind]})"
+    if not attribute:
+        example = there[0] if there else "name"
+        raise ValueError(f"{file} alone names no {kind}: write {file}:{example}, or {file}:{example}:option=value; "
+                         f"{listed}.")
+    near = get_close_matches(attribute, there or vars(module), n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    raise ValueError(f"{file} has no {attribute!r}.{meant} {listed[0].upper()}{listed[1:]}.")
+
+
+def _is(kind: str, value: Any, module: ModuleType) -> bool:
+    """Whether something in a file may be meant, rather than imported there or be of the other kind."""
+    if isinstance(value, Method):
+        return kind == "method"
+    if not (inspect.isfunction(value) or inspect.isclass(value)) or value.__module__ != module.__name__:
+        return False
+    return _binds_a_run(value) if kind == "method" else not (inspect.isclass(value) or _takes_a_run(value))
+
+
+def _binds_a_run(function: Callable[..., Any]) -> bool:
+    """Whether it can be called with a problem and a seed, and is not a function of options with defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    try:
+        inspect.signature(function).bind_partial(None, 0)
+    except TypeError:
+        return False
+    return next(iter(parameters)).default is inspect.Parameter.empty
+
+
+def _takes_a_run(function: Any) -> bool:
+    """Whether it is written for a problem and a seed; options without a default may be two as well."""
+    if not callable(function) or not _binds_a_run(function):
+        return False
+    return not {"problem", "seed"}.isdisjoint(list(inspect.signature(function).parameters)[:2])
+
+
+def _load_entry(kind: str, entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError):
+            ours = entry.module.partition(".")[0] == __name__.partition(".")[0]
+            of, way_out = ("", ": pip install 'evoniche[baselines]'") if ours else (
+                f" of {_package(entry)}", ", which is not installed")
+            raise ImportError(f"{kind} {entry.name}{of} needs {error.name}{way_out}.", name=error.name) from error
+        raise ValueError(f"{kind} {entry.name} of {_package(entry)} cannot be loaded: "
+                         f"{type(error).__name__}: {error}") from error
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.module
 
 
 def _load(file: Path) -> ModuleType:
@@ -131,17 +210,28 @@ def _load(file: Path) -> ModuleType:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except BaseException as error:
             del sys.modules[name]
-            raise
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise ValueError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
     return sys.modules[name]
 
 
 def _check_options(name: str, function: Callable[..., Any], options: dict[str, Any], skipped: int) -> None:
     """Refuse options that the function does not have; the first `skipped` parameters are no options."""
+    known = _options_of(function, skipped)
+    if len(known) == len(inspect.signature(function).parameters) - skipped:  # none of them takes whatever is given
+        names = [parameter.name for parameter in known]
+        if unknown := [key for key in options if key not in names]:
+            near = get_close_matches(unknown[0], names, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{name} has no option {unknown[0]!r}; it has {', '.join(names) or 'none'}.{meant}")
+    if missing := [p.name for p in known if p.default is p.empty and p.name not in options]:
+        raise ValueError(f"{name} needs the option {missing[0]!r}: {name}:{missing[0]}=...")
+
+
+def _options_of(function: Callable[..., Any], skipped: int) -> list[inspect.Parameter]:
+    """What is given by name."""
     parameters = list(inspect.signature(function).parameters.values())[skipped:]
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    known = [parameter.name for parameter in parameters]
-    if unknown := [key for key in options if key not in known]:
-        raise ValueError(f"{name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}.")
+    return [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]

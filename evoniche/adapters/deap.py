@@ -30,7 +30,6 @@ from typing import Any, final
 
 import attrs
 import numpy as np
-from deap import algorithms, base, tools
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -43,6 +42,11 @@ from evoniche.randomness import generator
 from evoniche.roles import Crossover, MateSelector, Mutation, Selector, Sharing
 from evoniche.selectors import RouletteSelector
 from evoniche.sharing import ImplicitSharing
+
+try:
+    from deap import algorithms, base, tools
+except ImportError as error:
+    raise ImportError("evoniche.adapters.deap needs DEAP: pip install 'evoniche[deap]'.") from error
 
 __all__ = ["CaseFitness", "DeapCrossover", "DeapGenome", "DeapMutation", "ea_niche", "sel_attraction", "sel_shared",
            "sel_survivors"]
@@ -270,6 +274,8 @@ def _population(individuals: Sequence[Any], sharing: Sharing | None, pricing: Ma
 def _scores(individuals: Sequence[Any]) -> NDArray[np.floating]:
     """Shape (members, cases)."""
     wvalues: list[NDArray[np.floating]] = []
+    if not len(individuals):
+        raise ValueError("individuals must hold at least one, got none.")
     for i, individual in enumerate(individuals):
         fitness = getattr(individual, "fitness", None)
         if not isinstance(fitness, CaseFitness) or not fitness.valid:

@@ -41,7 +41,6 @@ from typing import Any, final
 
 import attrs
 import numpy as np
-from attrs.validators import instance_of
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -70,6 +69,18 @@ __all__ = ["AttractionSelection", "PymooCrossover", "PymooGenome", "PymooMutatio
 
 _NAME = attrgetter("__class__.__name__")
 _ONE_AT_A_TIME = threading.RLock()  # who changes a module of pymoo for a moment
+
+
+def _instance_of(kind: type) -> Any:
+    """An attrs validator: an object of pymoo's, not its class."""
+
+    def validate(instance: Any, attribute: Any, value: Any) -> None:
+        if not isinstance(value, kind):
+            given = f"the class {value.__name__}: {value.__name__}()" if isinstance(value, type) else repr(value)
+            name = f"{type(instance).__name__}({attribute.name}=...)"
+            raise TypeError(f"{name} must be a {kind.__name__} of pymoo, got {given}.")
+
+    return validate
 
 
 @final
@@ -136,8 +147,11 @@ class SharingSurvival(pymoo.core.survival.Survival):
 
     def _do(self, problem: Any, pop: Any, *_: Any, n_survive: int, random_state: Generator, **__: Any) -> Any:
         """The survivors, the oldest first."""
+        if self.keep_best and problem.n_obj != 1:
+            raise ValueError(f"SharingSurvival(keep_best=True) needs one objective, got {problem.n_obj}: "
+                             "keep_best=False looks at the scores alone.")
         population = _population(pop, self.sharing, random_state)
-        best = int(pop.get("F")[:, 0].argmin()) if self.keep_best and problem.n_obj == 1 else NOBODY
+        best = int(pop.get("F")[:, 0].argmin()) if self.keep_best else NOBODY
         while len(population) > n_survive:
             fitness = np.where(population.ids == best, np.inf, population.fitness)
             population.remove(int(np.lexsort((population.ids, fitness))[0]))
@@ -189,7 +203,7 @@ class PymooCrossover(Crossover):
         bounds: (low, high), each a number or one for each gene. SBX needs them; others keep children within.
     """
 
-    crossover: Any = attrs.field(validator=instance_of(pymoo.core.crossover.Crossover), repr=_NAME)
+    crossover: Any = attrs.field(validator=_instance_of(pymoo.core.crossover.Crossover), repr=_NAME)
     problem: Problem | None = attrs.field(default=None, kw_only=True, repr=False)
     bounds: tuple[Any, Any] | None = attrs.field(default=None, kw_only=True, validator=_check_bounds)
 
@@ -218,7 +232,7 @@ class PymooMutation(Mutation):
         bounds: (low, high), each a number or one for each gene. PM and GaussianMutation need them.
     """
 
-    mutation: Any = attrs.field(validator=instance_of(pymoo.core.mutation.Mutation), repr=_NAME)
+    mutation: Any = attrs.field(validator=_instance_of(pymoo.core.mutation.Mutation), repr=_NAME)
     problem: Problem | None = attrs.field(default=None, kw_only=True, repr=False)
     bounds: tuple[Any, Any] | None = attrs.field(default=None, kw_only=True, validator=_check_bounds)
 
@@ -242,8 +256,8 @@ class PymooGenome(Genome):
         problem: A pymoo `Problem`, of which the number of variables and the bounds count.
     """
 
-    sampling: Any = attrs.field(validator=instance_of(pymoo.core.sampling.Sampling), repr=_NAME)
-    problem: Problem = attrs.field(validator=instance_of(Problem), repr=False)
+    sampling: Any = attrs.field(validator=_instance_of(pymoo.core.sampling.Sampling), repr=_NAME)
+    problem: Problem = attrs.field(validator=_instance_of(Problem), repr=False)
 
     def sample(self, n: int, *, rng: Generator) -> Batch:
         """Shape (n, n_var)."""

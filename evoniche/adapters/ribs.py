@@ -8,8 +8,6 @@ from typing import Any, final
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from ribs.archives import ArchiveBase, ArchiveStats, ArrayStore
-from ribs.emitters import EmitterBase
 
 import evoniche as ev
 from evoniche.batches import Batch, conform, take
@@ -17,6 +15,12 @@ from evoniche.checks import check_roles, read_scores, whole_number
 from evoniche.lifting import as_crossover, as_mutation
 from evoniche.population import NOBODY, Offspring, Population
 from evoniche.roles import Crossover, MateSelector, Mutation, Replacement, Selector, Sharing
+
+try:
+    from ribs.archives import ArchiveBase, ArchiveStats, ArrayStore
+    from ribs.emitters import EmitterBase
+except ImportError as error:
+    raise ImportError("evoniche.adapters.ribs needs pyribs: pip install 'evoniche[ribs]'.") from error
 
 __all__ = ["MatingEmitter", "NicheArchive"]
 
@@ -75,6 +79,9 @@ class NicheArchive(ArchiveBase):
             TypeError: A part that does not play its role.
         """
         super().__init__(solution_dim=solution_dim, objective_dim=(), measure_dim=measure_dim)
+        if not isinstance(extra_fields, Mapping) or "scores" not in extra_fields:
+            raise ValueError('NicheArchive(extra_fields=...) must have "scores": ((cases,), np.float64): solutions '
+                             f"compete for cases; got {extra_fields!r}.")
         own = {"solution": (solution_dim, solution_dtype), "objective": ((), float), "measures": (measure_dim, float)}
         described: Any = {**own, **extra_fields}
         self.cells = whole_number("members", members, 2)
@@ -82,7 +89,7 @@ class NicheArchive(ArchiveBase):
         shape, kind = dict[str, Any](self._store.field_desc).get("scores", ((), None))
         if len(shape) != 1 or kind not in (np.float32, np.float64):
             raise ValueError('NicheArchive(extra_fields=...) must have {"scores": ((cases,), np.float64)}, or float32: '
-                             f'solutions compete for cases; got {extra_fields.get("scores")}.')
+                             f'solutions compete for cases; got {extra_fields["scores"]}.')
         self.sharing: Sharing = ev.ImplicitSharing() if sharing is None else sharing
         self.replacement: Replacement = ev.WorstReplacement() if replacement is None else replacement
         check_roles(sharing=(self.sharing, Sharing), replacement=(self.replacement, Replacement))

@@ -23,7 +23,8 @@ class PairMateSelector(MateSelector):
     """Neighbours among the first parents mate with each other: 0 with 1, 1 with 0, 2 with 3, 3 with 2, ...
 
     So a pair (a, b) has two children, of (a, b) and of (b, a), as in a textbook generation and in crowding (Mahfoud
-    1992, with `ShuffleSelector`). An odd one at the end takes any other member, and itself when it is alone.
+    1992, with `ShuffleSelector`); but the crossover draws for each of them, so they are not complementary. An odd one
+    at the end takes any other member, and itself when it is alone.
     """
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche.checks import at_least, whole
-from evoniche.distances import Distance, check_distance, distances
+from evoniche.distances import Distance, check_distance, member_distances
 from evoniche.roles import Sharing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ClearingSharing(Sharing):
         """Shape (members,)."""
         fitness: NDArray[np.float64] = population.means * population.scores.shape[1]
         order = np.lexsort((population.ids, -fitness))  # (members,): from here on i counts ranks
-        near = (distances(self.distance, population, population) < self.radius)[np.ix_(order, order)]
+        near = (member_distances(self.distance, population) < self.radius)[np.ix_(order, order)]
         cleared = np.zeros(len(order), dtype=bool)
         for i in range(len(order)):
             if not cleared[i]:

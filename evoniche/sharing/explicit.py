@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche.checks import greater_than
-from evoniche.distances import Distance, check_distance, distances
+from evoniche.distances import Distance, check_distance, member_distances
 from evoniche.roles import Sharing
 
 if TYPE_CHECKING:
@@ -39,10 +39,9 @@ class ExplicitSharing(Sharing):
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
         """Shape (members,)."""
-        apart = distances(self.distance, population, population)  # (members, members)
+        apart = member_distances(self.distance, population)  # (members, members)
         # From the radius on, d / radius counts as 1, which makes sh 0.
         sh = 1 - (np.minimum(apart, self.radius) / self.radius) ** self.alpha
-        np.fill_diagonal(sh, 1)  # also where a measure of the user's own gives d_ii a rounding error
         raw = population.means * population.scores.shape[1]
         fitness: NDArray[np.float64] = raw / sh.sum(axis=1)
         return fitness

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche.checks import whole
-from evoniche.distances import Distance, check_distance, distances
+from evoniche.distances import Distance, check_distance, member_distances
 from evoniche.roles import Sharing
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class NoveltySharing(Sharing):
     def fitness(self, population: Population) -> NDArray[np.floating]:
         """Shape (members,)."""
         members = len(population)
-        apart = distances(self.distance, population, population)  # (members, members)
+        apart = member_distances(self.distance, population)  # (members, members)
         others = np.where(np.eye(members, dtype=bool), np.inf, apart)
         k = min(self.neighbours, members - 1)
         # Sorted, not only parted: equals have to add up the same numbers in the same order.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche.checks import at_least
-from evoniche.distances import Distance, check_distance, distances
+from evoniche.distances import Distance, check_distance, member_distances
 from evoniche.roles import Sharing
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ class SpeciationSharing(Sharing):
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
         """Shape (members,)."""
-        compatible = distances(self.distance, population, population) <= self.threshold  # (members, members)
-        np.fill_diagonal(compatible, True)  # also where a measure of the user's own gives d_ii a rounding error
+        compatible = member_distances(self.distance, population) <= self.threshold  # (members, members)
         size = np.zeros(len(population))  # 0 for who has no species yet
         for representative in population.ids.argsort():
             if not size[representative]:

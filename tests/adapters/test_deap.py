@@ -521,3 +521,8 @@ def test_trees_are_a_genome_that_evoniche_evolves_and_saves():
     result = evolution.run(400, progress=False)
     assert result.best.score >= 0.75
     assert isinstance(result.best.genome, gp.PrimitiveTree)
+
+
+def test_nobody_to_choose_from_is_said():
+    with pytest.raises(ValueError, match="at least one"):
+        sel_attraction([], 2)

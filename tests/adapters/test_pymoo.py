@@ -198,7 +198,10 @@ def test_the_best_stays_unless_it_may_leave():
 def test_many_objectives_need_no_best():
     pop = members(SCORES)
     pop.set("F", np.zeros((4, 2)))
-    kept = SharingSurvival().do(Problem(n_var=2, n_obj=2), pop, n_survive=3, random_state=generator(0))
+    two = Problem(n_var=2, n_obj=2)
+    with pytest.raises(ValueError, match="needs one objective, got 2: keep_best=False"):
+        SharingSurvival().do(two, pop, n_survive=3, random_state=generator(0))
+    kept = SharingSurvival(keep_best=False).do(two, pop, n_survive=3, random_state=generator(0))
     assert len(kept) == 3
     assert len(SharingSurvival().do(FREE, members(SCORES), n_survive=9, random_state=generator(0))) == 4
 

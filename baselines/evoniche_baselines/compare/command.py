@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
+from loguru import logger
 
 from evoniche_baselines import specs
 from evoniche_baselines.compare.report import cores, iqm_with_interval, write_report
 from evoniche_baselines.compare.runs import Task
 from evoniche_baselines.compare.statistics import success, summary
 from evoniche_baselines.compare.store import Store
-from evoniche_baselines.compare.study import Comparison
+from evoniche_baselines.compare.study import Comparison, _check
 from evoniche_baselines.compare.study import compare as run_comparison
 from evoniche_baselines.problem import NEEDS
 
 __all__ = ["compare", "split_methods"]
 
 _INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
+_OF_A_RUN = re.compile("in .* on .*, seed [0-9]+$")  # the note on what a run raised
+_WIDTH = 120
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def split_methods(texts: Sequence[str]) -> list[str]:
@@ -39,9 +46,9 @@ def split_methods(texts: Sequence[str]) -> list[str]:
 def _show_list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
-    click.echo("Problems, and what they offer:")
+    click.echo("Problems, what they offer, and their options (name:option=value,option=value) with their defaults:")
     _describe("problem", _offers)
-    click.echo("\nMethods, and what they need:")
+    click.echo("\nMethods, what they need, and their options with their defaults:")
     _describe("method", _needs)
     click.echo("\nIn these lists:")
     for need, meaning in NEEDS.items():
@@ -77,7 +84,7 @@ def _show_list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="Folder for tables, pictures, report.md and report.html, which are replaced, and for finished runs, which are "
     "not run again.",
 )
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--quiet", is_flag=True, help="No progress bar, and nothing said before the end.")
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_show_list,
     help="Show the problems and methods that are there, and exit.",
@@ -99,23 +106,28 @@ def compare(
     are finished and reports them, and the same command goes on from there.
     """
     names = split_methods(methods)
-    _check_writable(out)
-    try:
-        tasks = [Task(p, m, seed + n, evaluations, population) for p in problems for m in names for n in range(runs)]
-        store = Store(out / "runs")
-        finished = sum(store.load(task) is not None for task in tasks)
-        click.echo(f"{_count(len(tasks), 'run')} of {evaluations:,} evaluations ({_count(len(names), 'method')} on "
-                   f"{_count(len(problems), 'problem')}), of which {finished} finished before", err=True)
-        comparison = run_comparison(
-            problems, names, runs=runs, evaluations=evaluations, population_size=population, seed=seed, jobs=jobs,
-            folder=store.folder, progress=not quiet,
-        )
-        command = shlex.join(["evoniche", *sys.argv[1:]])
-        path = write_report(comparison, out, command=command, population_size=population)
-    except (ValueError, ImportError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
-        raise click.ClickException("interrupted before any run ended: nothing was written.") from None
+    with _writable(out):
+        try:
+            tasks = [Task(p, m, seed + n, evaluations, population)
+                     for p in problems for n in range(runs) for m in names]
+            store = Store(out / "runs")
+            if not quiet:
+                _announce(tasks, store)
+            comparison = run_comparison(
+                problems, names, runs=runs, evaluations=evaluations, population_size=population, seed=seed, jobs=jobs,
+                folder=store.folder, progress=not quiet,
+            )
+        except KeyboardInterrupt:
+            raise _interrupted("before any run ended: nothing was written.") from None
+        except Exception as error:
+            raise click.ClickException(_explained(error)) from error
+        try:
+            command = shlex.join(["evoniche", *sys.argv[1:]])
+            path = write_report(comparison, out, command=command, population_size=population)
+        except KeyboardInterrupt:
+            raise _interrupted("before the report was written: the same command writes it.") from None
+        except (ValueError, ImportError, OSError) as error:
+            raise click.ClickException(str(error)) from error
     _print(comparison)
     click.echo(f"report in {path}")
     if comparison.missing:
@@ -124,8 +136,10 @@ def compare(
         sys.exit(_INTERRUPTED)
 
 
-def _check_writable(out: Path) -> None:
-    """Find out before the runs, not after them."""
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    """A folder that can be written, which is found out before the runs; gone again when nothing came into it."""
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / f".writable-{os.getpid()}"
@@ -133,6 +147,38 @@ def _check_writable(out: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise click.ClickException(f"--out {out} cannot be written: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        for folder in new:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def _announce(tasks: Sequence[Task], store: Store) -> None:
+    """What will be run, once it is clear that it can be."""
+    _check(tasks)
+    methods, problems = ({getattr(task, what) for task in tasks} for what in ("method", "problem"))
+    finished = sum(store.load(task) is not None for task in tasks)
+    click.echo(f"{_count(len(tasks), 'run')} of {tasks[0].evaluations:,} evaluations ({_count(len(methods), 'method')} "
+               f"on {_count(len(problems), 'problem')}), of which {finished} finished before", err=True)
+
+
+def _interrupted(when: str) -> click.ClickException:
+    error = click.ClickException(f"interrupted {when}")
+    error.exit_code = _INTERRUPTED
+    return error
+
+
+def _explained(error: Exception) -> str:
+    """What a user reads; the log has the traceback."""
+    logger.opt(exception=error).debug("the comparison ended with {}", type(error).__name__)
+    text = f"{type(error).__name__}: {error}"
+    where = [note.removeprefix("in ") for note in getattr(error, "__notes__", ()) if _OF_A_RUN.match(note)]
+    if where:
+        return (f"{where[0]}: {text}\nFinished runs are kept; the same command goes on from there. "
+                "The traceback: evoniche -v compare ...")
+    return str(error) if isinstance(error, ValueError | ImportError | OSError) else text
 
 
 def _print(comparison: Comparison) -> None:
@@ -155,13 +201,26 @@ def _print(comparison: Comparison) -> None:
 
 
 def _describe(kind: str, line: Callable[[str], tuple[str, str]]) -> None:
-    """A line for each name; what is missing is said in its place."""
+    """A line for each name, and its options below; what is missing is said in its place."""
     for name in specs.names(kind):
         try:
             about, words = line(name)
+            options = specs.options(kind, name)
         except (ImportError, ValueError, TypeError) as error:
-            about, words = str(error), ""
+            about, words, options = str(error), "", {}
         click.echo(f"  {name:<24} {about:<52} {words}".rstrip())
+        shown = ", ".join(f"{option}={_NO_BREAK.join(_default(value).split())}" for option, value in options.items())
+        if shown:
+            filled = textwrap.fill(shown, _WIDTH, initial_indent=" " * 29, subsequent_indent=" " * 29,
+                                   break_long_words=False, break_on_hyphens=False)
+            click.echo(filled.replace(_NO_BREAK, " "))
+
+
+def _default(value: Any) -> str:
+    """As it is written on the command line."""
+    if value is inspect.Parameter.empty:
+        return "..."
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _offers(name: str) -> tuple[str, str]:

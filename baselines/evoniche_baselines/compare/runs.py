@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import final
 
 import attrs
@@ -14,7 +15,7 @@ from evoniche import functional
 from evoniche.batches import Batch, take
 from evoniche.checks import read_scores
 from evoniche.lifting import as_scorer
-from evoniche_baselines.method import Method, Search
+from evoniche_baselines.method import Method
 from evoniche_baselines.parallel import advance
 from evoniche_baselines.problem import Problem
 from evoniche_baselines.specs import find_method, find_problem
@@ -40,13 +41,22 @@ class Task:
 
     @property
     def problem_name(self) -> str:
-        """What the problem is called in tables and files: what was asked for."""
-        return self.problem if isinstance(self.problem, str) else f"{self.problem.__module__}.{self.problem.__name__}"
+        """What the problem is called in tables and files: what was asked for.
+
+        Raises:
+            ValueError: A function without a name.
+        """
+        if isinstance(self.problem, str):
+            return self.problem
+        name = getattr(self.problem, "__name__", "<lambda>")
+        if name == "<lambda>":
+            raise ValueError(f"a problem needs a name: give a function that was made by def, got {self.problem!r}.")
+        return f"{self.problem.__module__}.{name}"
 
     @property
     def method_name(self) -> str:
         """What the method is called in tables and files."""
-        return self.method if isinstance(self.method, str) else self.method.name
+        return self.method if isinstance(self.method, str) else self.find_method().name
 
     def make_problem(self) -> Problem:
         """The problem, made afresh.
@@ -57,14 +67,18 @@ class Task:
         if isinstance(self.problem, str):
             return find_problem(self.problem, population_size=self.population_size)
         problem = self.problem()
+        if not isinstance(problem, Problem):
+            raise ValueError(f"{self.problem_name} must return a Problem, got {problem!r}.")
         return problem if self.population_size is None else attrs.evolve(problem, population_size=self.population_size)
 
     def find_method(self) -> Method:
         """The method.
 
         Raises:
-            ValueError: There is no such method.
+            ValueError: There is no such method, or this is none.
         """
+        if not isinstance(self.method, str | Method):
+            raise ValueError(f"a method must be a name or a Method, @method(label) makes one: got {self.method!r}.")
         return find_method(self.method) if isinstance(self.method, str) else self.method
 
 
@@ -90,30 +104,46 @@ def run(task: Task) -> Run:
     Raises:
         ValueError: The problem lacks what the method needs, or a scorer gives what are no scores.
     """
+    try:
+        return _run(task)
+    except Exception as error:
+        error.add_note(f"in {task.method_name} on {task.problem_name}, seed {task.seed}")
+        raise
+
+
+def _run(task: Task) -> Run:
     problem = task.make_problem()
     search = task.find_method().search(problem, task.seed)
     scorer = as_scorer(problem.scorer)
     record, known = _Record(problem, task.evaluations / task.records), None
-    done, start = 0, time.perf_counter()
+    done, told, start = 0, False, time.perf_counter()
     while done < task.evaluations:
         genomes = search.ask()
         n = min(len(genomes), task.evaluations - done)
         whole = n == len(genomes)
         genomes = genomes if whole else take(genomes, np.arange(n))
         scores = known = read_scores(scorer.score(genomes), range(done, done + n), known)
+        if scores.shape[1] != problem.cases:
+            raise ValueError(f"{problem.name} has cases={problem.cases}, but its scorer gives {scores.shape[1]} columns.")
         done += n
         record.add(genomes, scores, done)
         if whole:
             search.tell(scores)
-        record.look(search, done, last=done == task.evaluations)
+            told = True
+        alive = search.members if told else partial(_both, genomes, scores)  # the first batch may be cut already
+        record.look(alive, done, last=done == task.evaluations)
         advance(n)
-    _, alive = search.members()
+    _, members = alive()
     seconds = time.perf_counter() - start
     over_time = record.columns()
     final = {name: float(column[-1]) for name, column in over_time.items()}
     if problem.target is not None:
         final["to_target"] = record.to_target
-    return Run(over_time, {**final, "seconds": seconds}, np.array(alive))
+    return Run(over_time, {**final, "seconds": seconds}, np.array(members))
+
+
+def _both(genomes: Batch, scores: NDArray[Any]) -> tuple[Batch, NDArray[Any]]:
+    return genomes, scores
 
 
 class _Record:
@@ -139,12 +169,12 @@ class _Record:
             for cell, mean in zip(self._problem.descriptor.cell(genomes, scores), means, strict=True):
                 self._cells[cell] = max(mean, self._cells.get(cell, 0.0))
 
-    def look(self, search: Search, done: int, last: bool) -> None:
+    def look(self, alive: Callable[[], tuple[Batch, NDArray[Any]]], done: int, last: bool) -> None:
         """Record the state when it is time."""
         if done < self._next and not last:
             return
         self._next = done - done % self._every + self._every
-        genomes, scores = search.members()
+        genomes, scores = alive()
         row = {
             "evaluations": done,
             "best": self._best,

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
@@ -22,7 +23,8 @@ __all__ = ["Store"]
 class Store:
     """A folder of finished runs, each found by its task.
 
-    A problem or method from a file counts as another one when the file has changed.
+    A problem or method from a file counts as another one when the file has changed, and so does one that is given a
+    file as an option, and every one in another version of evoniche.
     """
 
     folder: Path
@@ -91,13 +93,19 @@ def _described(task: Task) -> dict[str, Any]:
         "records": task.records,
     }
     files = [_contents(spec) for spec in (task.problem, task.method) if isinstance(spec, str)]
-    return described | ({"files": files} if any(files) else {})
+    method = task.find_method()
+    return described | {
+        "start": f"{method.start.__module__}.{method.start.__qualname__}",
+        "options": {name: repr(value) for name, value in method.options.items()},
+        "files": [digest for digests in files for digest in digests],
+        "version": version("evoniche"),
+    }
 
 
-def _contents(spec: str) -> str:
-    """A digest of the file that a problem or method is in; empty when it is installed."""
-    file = Path(spec.partition(":")[0])
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.suffix == ".py" and file.is_file() else ""
+def _contents(spec: str) -> list[str]:
+    """Digests of the files that a problem or method is in, or that its options name."""
+    files = [Path(part.rpartition("=")[2]) for part in re.split("[:,]", spec)]
+    return [hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files if file.suffix and file.is_file()]
 
 
 def _plain(name: str) -> str:

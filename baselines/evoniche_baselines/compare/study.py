@@ -110,12 +110,13 @@ def _check(tasks: Sequence[Task]) -> None:
     """Refuse what cannot run before anything does."""
     if not tasks:
         raise ValueError("compare needs at least one problem and one method.")
-    if len({*tasks}) < len(tasks):
-        raise ValueError("a problem or method comes twice: each may come once.")
-    methods = [task.find_method() for task in {task.method: task for task in tasks}.values()]
-    for problem in [task.make_problem() for task in {task.problem: task for task in tasks}.values()]:
-        for method in methods:
-            method.check(problem)
+    if len({(task.problem_name, task.method_name, task.seed) for task in tasks}) < len(tasks):
+        raise ValueError("a problem or method comes twice: each may come once, under a name of its own.")
+    for problem_name in dict.fromkeys(task.problem_name for task in tasks):
+        of_problem = [task for task in tasks if task.problem_name == problem_name and task.seed == tasks[0].seed]
+        problem = of_problem[0].make_problem()
+        for task in of_problem:
+            task.find_method().search(problem, task.seed)  # an option that is refused is found here as well
 
 
 def _run(tasks: Sequence[Task], store: Store, jobs: int, progress: bool) -> Iterator[tuple[Task, Run]]:

@@ -75,6 +75,7 @@ class CmaSearch:
             "CMA_on": 0 if covariance == "none" else 1,
             # As in the source; with many numbers pycma has another rule, which shrinks too soon if scores have steps.
             "AdaptSigma": CMAAdaptSigmaCSA,
+            "maxstd_boundrange": np.inf,  # in one dimension pycma fails at this limit, and it binds in no other here
             "seed": np.nan,  # pycma draws from numpy's global generator, which is its own here
             "verbose": -9,
         }

@@ -16,9 +16,15 @@ from evoniche_baselines.method import method
 from evoniche_baselines.problem import Problem
 
 
+_FULL = 1000  # numbers from which a covariance matrix is too large
+
+
 @method("CMA-ME", needs=("descriptor", "vector"))
 def cma_me(problem: Problem, seed: int, *, emitters: int = 5, batch_size: int = 20) -> _CmaMe:
-    """CMA-ES emitters that are rewarded for improving the archive (Fontaine et al. 2020), as pyribs has them."""
+    """CMA-ES emitters that are rewarded for improving the archive (Fontaine et al. 2020), as pyribs has them.
+
+    From 1,000 numbers on with a diagonal covariance (sep-CMA-ES), since each emitter would need several matrices.
+    """
     return _CmaMe(problem, seed, emitters, batch_size)
 
 
@@ -42,6 +48,7 @@ class _CmaMe:
                 self._archive,
                 x0=vector.start(generator(seed, number)),
                 sigma0=vector.std,
+                es="cma_es" if vector.size < _FULL else "sep_cma_es",
                 lower_bounds=low,
                 upper_bounds=high,
                 batch_size=batch_size,

@@ -52,11 +52,10 @@ class _DeapGa:
     def ask(self) -> Batch:
         if self._population[0].fitness.valid:
             with self._randomness():
-                self._changed = []
-                while not self._changed:  # a generation of nothing but copies has nobody to ask about
-                    parents = self._toolbox.select(self._population, self._problem.population_size)
-                    self._population = algorithms.varAnd(parents, self._toolbox, *self._rates)
-                    self._changed = [x for x in self._population if not x.fitness.valid]
+                parents = self._toolbox.select(self._population, self._problem.population_size)
+                self._population = algorithms.varAnd(parents, self._toolbox, *self._rates)
+            # A generation of nothing but copies is scored again: somebody has to be asked about.
+            self._changed = [x for x in self._population if not x.fitness.valid] or self._population
         return stack([x.genome for x in self._changed], self._first)
 
     def tell(self, scores: NDArray[Any]) -> None:

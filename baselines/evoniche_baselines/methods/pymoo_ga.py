@@ -55,7 +55,8 @@ class _Mutation(Mutation):
         self._problem, self._template = problem, template
 
     def _do(self, problem: Any, X: Any, random_state: Generator | None = None, **_: Any) -> Any:  # noqa: ARG002
-        assert self._problem.mutation is not None, "its rate is 0 without one"
+        if self._problem.mutation is None:  # pymoo asks for mutants whatever the rate
+            return X
         batch = stack([*X[:, 0]], self._template)
         return objects(as_mutation(self._problem.mutation).mutate(batch, rng=random_state))[:, None]
 
