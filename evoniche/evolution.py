@@ -62,7 +62,7 @@ class Evolution:
             sharing: How scores become fitness.
             selector: Who breeds.
             mates: With whom.
-            crossover: A `Crossover`, or a function `f(a, b, rng)` on two genomes; None for none.
+            crossover: A `Crossover`, or a function `f(a, b, rng)` on two genomes that returns one; None for none.
             mutation: A `Mutation`, or a function `f(genome, rng)` on one genome; None for none.
             replacement: Who survives.
             population_size: How many members live, >= 2.

@@ -23,6 +23,7 @@ for evoniche draw from `rng` and leave the global generators as they were.
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -72,7 +73,8 @@ class CaseFitness(base.Fitness):
     def _set(self, values: Any) -> None:
         array, weights = np.asarray(values), np.asarray(self.weights)
         if array.ndim != 1 or not array.size or array.dtype.kind not in "fiub" or not np.isfinite(array).all():
-            raise ValueError(f"fitness.values must be one finite number for each case, in one row, got {values!r}.")
+            given = f"shape {array.shape}" if array.ndim > 1 else repr(values)
+            raise ValueError(f"fitness.values must be one finite number for each case, in one row, got {given}.")
         if weights.size not in (1, array.size):
             raise ValueError(f"fitness.values must be as many as the weights, {weights.size}, got {array.size}.")
         single = array.dtype == np.bool_ or array.dtype == np.float32
@@ -264,6 +266,10 @@ def _population(individuals: Sequence[Any], sharing: Sharing | None, pricing: Ma
     """The individuals, their positions as ids, and a generator that follows from `random`."""
     if sharing is not None and pricing:
         raise TypeError(f"give sharing=... or options of ImplicitSharing, not both: got {sharing!r} and {pricing!r}.")
+    options = [field.name for field in attrs.fields(ImplicitSharing)]
+    if unknown := sorted(pricing.keys() - options):
+        raise TypeError(f"no such option: {unknown[0]}. Pricing has {', '.join(options)}; other rules of selection are "
+                        "operators of evoniche, selector=TournamentSelector(3).")
     sharing = ImplicitSharing(**pricing) if sharing is None else sharing
     check_roles(sharing=(sharing, Sharing))
     population = Population.of(_scores(individuals), list(individuals), sharing)
@@ -285,6 +291,9 @@ def _scores(individuals: Sequence[Any]) -> NDArray[np.floating]:
         if len(wvalues[i]) != len(wvalues[0]):
             raise ValueError(f"individuals must have as many cases as the first, {len(wvalues[0])}, got "
                              f"{len(wvalues[i])} at position {i}.")
+    if len(wvalues[0]) == 1:
+        warnings.warn("individuals have one case, so there is nothing to share: evaluate should return a value for "
+                      "each case, not their sum.", stacklevel=4)
     scores = np.concatenate(wvalues).reshape(len(wvalues), -1)
     if scores.min() < 0:
         i, case = np.argwhere(scores < 0)[0]

@@ -526,3 +526,17 @@ def test_trees_are_a_genome_that_evoniche_evolves_and_saves():
 def test_nobody_to_choose_from_is_said():
     with pytest.raises(ValueError, match="at least one"):
         sel_attraction([], 2)
+
+
+def test_one_case_is_nothing_to_share():
+    class One(list):
+        fitness = CaseFitness([3])
+
+    individuals = [One([0]), One([1])]
+    with pytest.warns(UserWarning, match="one case"):
+        sel_attraction(individuals, 2)
+
+
+def test_an_option_that_is_no_pricing_is_refused():
+    with pytest.raises(TypeError, match="no such option: tournsize"):
+        sel_shared([], 2, tournsize=3)
