@@ -108,6 +108,12 @@ _NICHING = (
         metric="niches", evaluations=50_000, runs=10,
     ),
     Experiment(
+        title="Contradictory objectives: with alpha 0.5 it depends on the rate of mutation",
+        problems=("diagnostics:rate=0.5", "diagnostics:rate=0.2"),
+        expected={"m2n2:alpha=0.5": "7 to 12"},
+        metric="niches", evaluations=50_000, runs=10,
+    ),
+    Experiment(
         title="Contradictory objectives with valleys: sharing copes, lexicase fails",
         problems=("diagnostics:rate=1,valleys=true",),
         expected={"lexicase": "0", "tournament": "0", "implicit-sharing": "some", "explicit-sharing": "some"},
@@ -117,6 +123,12 @@ _NICHING = (
         title="6-multiplexer by genetic programming: the share of the 64 rows that the best tree has right",
         problems=("multiplexer",),
         expected={"tournament": "", "lexicase": "above", "implicit-sharing:selector=tournament": "about as lexicase"},
+        metric="best", evaluations=25_000, runs=30, tested=True,
+    ),
+    Experiment(
+        title="6-multiplexer with tournaments of seven",
+        problems=("multiplexer",),
+        expected={"tournament:size=7": "", "implicit-sharing:selector=tournament,size=7": "above"},
         metric="best", evaluations=25_000, runs=30, tested=True,
     ),
     *(

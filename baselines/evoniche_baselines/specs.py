@@ -9,7 +9,8 @@ import inspect
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +31,13 @@ _MEANT = {
 
 def names(kind: str) -> list[str]:
     """Every "problem" or "method" that is installed."""
-    return sorted(entry_points(group=_GROUPS[kind]).names)
+    return sorted(_installed(_GROUPS[kind], tuple(sys.path)).names)
+
+
+@lru_cache(maxsize=16)
+def _installed(group: str, _path: tuple[str, ...]) -> EntryPoints:
+    """Looked up once: a comparison asks for the same names thousands of times."""
+    return entry_points(group=group)
 
 
 def options(kind: str, name: str) -> dict[str, Any]:
@@ -126,7 +133,7 @@ def _find(kind: str, name: str) -> Any:
     file, colon, attribute = name.partition(":")
     if colon or file.endswith(".py"):
         return _find_in_file(kind, file, attribute)
-    entries = list(entry_points(group=_GROUPS[kind], name=name))
+    entries = list(_installed(_GROUPS[kind], tuple(sys.path)).select(name=name))
     if len({entry.value for entry in entries}) > 1:
         packages = " and ".join(sorted({_package(entry) for entry in entries}))
         raise ValueError(f"{name!r} is offered by {packages}: uninstall all but one, or give the entry point in the "

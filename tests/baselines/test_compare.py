@@ -2,11 +2,13 @@
 
 import importlib
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -20,9 +22,9 @@ from evoniche_baselines.compare import Comparison, compare, statistics, write_re
 from evoniche_baselines.compare import study as study_module
 from evoniche_baselines.compare.command import compare as command
 from evoniche_baselines.compare.command import split_methods
-from evoniche_baselines.compare.maps import order_by_niche
+from evoniche_baselines.compare.maps import draw_scores, order_by_niche
 from evoniche_baselines.compare.metrics import main_metrics
-from evoniche_baselines.compare.pictures import at_evaluations
+from evoniche_baselines.compare.pictures import at_evaluations, draw_boxes, draw_critical_difference, draw_curves
 from evoniche_baselines.compare.runs import Task, run
 from evoniche_baselines.compare.store import Store
 from evoniche_baselines.method import method
@@ -59,6 +61,22 @@ def reals():
 
 def offers_nothing():
     return Problem(name="bare", genome=BinaryGenome(3), scorer=lambda g: g[:, :1].astype(float), cases=1)
+
+
+def no_mutation():
+    return attrs.evolve(bits(), mutation=None)
+
+
+def no_variation():
+    return attrs.evolve(bits(), mutation=None, crossover=None)
+
+
+def one_dimension():
+    return Problem(
+        name="line", genome=RealGenome(1, bounds=(-1, 1)), scorer=lambda genomes: np.exp(-((genomes - 0.3) ** 2)),
+        cases=1, crossover=UniformCrossover(), mutation=GaussianMutation(0.1), population_size=10, capacity="max",
+        vector=RealVectors(1, lambda rng: rng.uniform(-1, 1, 1), 0.3, -1.0, 1.0),
+    )
 
 
 def table(**samples):
@@ -261,6 +279,28 @@ def test_every_method_keeps_its_budget_and_its_seed(name):
         assert {"best", "mean", "niches", "coverage", "entropy", "qd_score"} <= first.over_time.keys()
 
 
+@pytest.mark.parametrize("make", [no_mutation, no_variation, one_dimension])
+@pytest.mark.parametrize("name", ["deap-ga", "pymoo-ga", "cma-es", "ga", "plus", "random-search", "lexicase"])
+def test_problems_that_offer_little_are_enough(name, make):
+    found = specs.find_method(name)
+    if not found.needs <= make().offers:
+        with pytest.raises(ValueError, match="cannot run on"):
+            run(Task(make, found, 0, 60))
+        return
+    result = run(Task(make, found, 0, 60))
+    assert result.over_time["evaluations"][-1] == 60
+    assert result.scores.shape[1] == make().cases
+
+
+@pytest.mark.parametrize("name", ["m2n2", "plus", "deap-ga", "pymoo-ga", "map-elites", "random-search"])
+def test_a_budget_below_the_first_batch_is_kept(name):
+    result = run(Task(bits, name, 0, 7))
+    assert result.over_time["evaluations"][-1] == 7
+    assert 1 <= len(result.scores) <= 10
+    alone = run(Task(bits, "random-search", 0, 7, population_size=100))
+    assert alone.over_time["evaluations"].tolist()[-1] == 7
+
+
 def test_another_seed_is_another_run():
     runs = [run(Task(bits, specs.find_method("m2n2"), seed, 50)) for seed in (0, 1)]
     assert not np.array_equal(runs[0].scores, runs[1].scores)
@@ -292,7 +332,8 @@ def values_of(comparison):
 def test_two_processes_give_what_one_gives(tmp_path):
     arguments = {"runs": 2, "evaluations": 150, "population_size": 20, "seed": 7, "progress": False}
     one = compare(["niches", "max-sat:variables=8"], ["m2n2", "ga"], **arguments)
-    two = compare(["niches", "max-sat:variables=8"], ["m2n2", "ga"], jobs=2, folder=tmp_path, **arguments)
+    two = compare(["niches", "max-sat:variables=8"], [specs.find_method("m2n2"), "ga"], jobs=2, folder=tmp_path,
+                  **arguments)
     for a, b in zip(values_of(one), values_of(two), strict=True):
         pd.testing.assert_frame_equal(a, b)
     assert list(one.final.columns) == COLUMNS
@@ -416,6 +457,9 @@ class Flips:
     def members(self):
         return self.best, self.scores
 
+def climb(problem, seed):
+    return Flips(problem, seed, rate=0.2)
+
 number = 3
 """
 
@@ -486,6 +530,48 @@ def test_a_file_has_what_was_asked_for(mine):
         specs.find_method(f"{mine}:number")
 
 
+def test_a_file_says_what_it_offers(mine):
+    with pytest.raises(ValueError, match=r"mine.py:ones, or .*mine.py:ones:option=value; of problems it has ones\.$"):
+        specs.find_problem(str(mine))
+    with pytest.raises(ValueError, match=r"has no 'onez'\. Did you mean ones\? Of problems it has ones\.$"):
+        specs.find_problem(f"{mine}:onez")
+    with pytest.raises(ValueError, match=r"has no 'Flipps'\. Did you mean Flips\? Of methods it has Flips, climb\.$"):
+        specs.find_method(f"{mine}:Flipps:rate=0.3")
+
+
+@pytest.mark.parametrize("name", ["Flips", "climb"])
+def test_a_method_is_no_problem(mine, name):
+    assert specs.find_method(f"{mine}:{name}")
+    with pytest.raises(ValueError, match=rf"{name} is no problem but a method: a problem is a function f\("):
+        specs.find_problem(f"{mine}:{name}")
+
+
+def test_a_problem_is_no_method(mine):
+    with pytest.raises(ValueError, match=r"ones\(size=8\) cannot be called with a problem and a seed: a method is"):
+        specs.find_method(f"{mine}:ones")
+    mine.write_text(MINE + "\ndef two(size=3, cases=2):\n    return ones(size)\n\nmade = ones()\n")
+    other = mine.rename(mine.with_name("other.py"))
+    with pytest.raises(ValueError, match=r"two\(size=3, cases=2\) cannot be called with a problem and a seed"):
+        specs.find_method(f"{other}:two")
+    assert specs.find_problem(f"{other}:two").cases == 3
+    with pytest.raises(ValueError, match=r"other.py:made is a Problem already: a problem is a function"):
+        specs.find_problem(f"{other}:made")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("import nowhere_at_all", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+     ("def f(:", "SyntaxError: invalid syntax"), ("1 / 0", "ZeroDivisionError: division by zero"),
+     ("raise SystemExit('no')", "SystemExit: no")],
+)
+def test_a_file_that_cannot_be_loaded_is_named(tmp_path, content, message):
+    file = tmp_path / "bad.py"
+    file.write_text(content)
+    for _ in range(2):  # nothing is left of the first time
+        with pytest.raises(ValueError, match=re.escape(f"{file} cannot be loaded: {message}")):
+            specs.find_problem(f"{file}:f")
+
+
 def test_options_are_values():
     found = specs.find_method("m2n2:alpha=0.5")
     assert (found.name, found.label, found.options) == ("m2n2:alpha=0.5", "M2N2 (alpha=0.5)", {"alpha": 0.5})
@@ -510,22 +596,50 @@ def test_a_method_says_what_it_needs_in_known_words():
         method("mine", needs=("luck",))(lambda problem, seed: None)
 
 
-def test_somebody_elses_package_takes_part(tmp_path, monkeypatch, mine):
-    mine.rename(tmp_path / "their_niching.py")
-    info = tmp_path / "their_niching-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-niching\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[evoniche.problems]\ntheir-ones = their_niching:ones\n"
-        "[evoniche.methods]\ntheir-flips = their_niching:Flips\n"
-    )
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A package that is nothing but its name and entry points."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
+
+    def install(package, entry_points):
+        info = tmp_path / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(entry_points)
+        importlib.invalidate_caches()
+
+    return install
+
+
+def test_somebody_elses_package_takes_part(tmp_path, mine, install):
+    mine.rename(tmp_path / "their_niching.py")
+    install("their-niching", "[evoniche.problems]\ntheir-ones = their_niching:ones\n"
+            "[evoniche.methods]\ntheir-flips = their_niching:Flips\n")
     assert "their-ones" in specs.names("problem")
     assert "their-flips" in specs.names("method")
     result = compare("their-ones:size=5", ["their-flips:rate=0.2", "ga"], runs=1, evaluations=60, progress=False)
     assert result.problems == {"their-ones:size=5": "5 ones"}
     assert result.methods["their-flips:rate=0.2"] == "their-flips (rate=0.2)"
+
+
+def test_one_name_of_two_packages_is_refused(install):
+    install("my-package", "[evoniche.methods]\nga = my_package:genetic\n")
+    with pytest.raises(ValueError, match=r"^'ga' is offered by evoniche and my-package: uninstall .* another name\.$"):
+        specs.find_method("ga")
+    assert specs.find_method("m2n2").name == "m2n2"
+
+
+def test_what_a_package_lacks_is_named(install, tmp_path, monkeypatch):
+    (tmp_path / "lacking.py").write_text("import nowhere_at_all")
+    (tmp_path / "buggy.py").write_text("1 / 0")
+    install("their-lacking", "[evoniche.methods]\nlacking = lacking:f\nbuggy = buggy:f\n"
+            "ours = evoniche_baselines.methods.not_there:f\n")
+    with pytest.raises(ImportError, match=r"^method lacking of their-lacking needs nowhere_at_all, which is not .*\.$"):
+        specs.find_method("lacking")
+    with pytest.raises(ValueError, match=r"^method buggy of their-lacking cannot be loaded: ZeroDivisionError: div"):
+        specs.find_method("buggy")
+    with pytest.raises(ImportError, match=r"not_there: pip install 'evoniche\[baselines\]'\.$"):
+        specs.find_method("ours")
 
 
 # The command and its report.
@@ -550,7 +664,7 @@ def reported(tmp_path_factory):
     ended = evoniche_compare(
         f"{folder / 'mine.py'}:ones:size=6", "niches", "max-sat:variables=8", "--methods",
         f"m2n2,{folder / 'mine.py'}:Flips", "--methods", "tournament:size=3,elites=1", "--runs", 3, "--evaluations",
-        200, "--population", 12, "--seed", 4, "--jobs", 1, "--out", out, "--quiet",
+        200, "--population", 12, "--seed", 4, "--jobs", 1, "--out", out,
     )
     return ended, out
 
@@ -610,7 +724,7 @@ def test_the_page_needs_no_other_file(reported):
 def test_the_same_command_makes_no_run_again(tmp_path, counted_runs, monkeypatch):
     # The module, not the command of the same name in its package; the report is another test's.
     monkeypatch.setattr(importlib.import_module(command.callback.__module__), "write_report", lambda *_, **__: tmp_path)
-    arguments = ("niches", "--methods", "ga,m2n2", "--runs", 1, "--evaluations", 100, "--jobs", 1, "--quiet")
+    arguments = ("niches", "--methods", "ga,m2n2", "--runs", 1, "--evaluations", 100, "--jobs", 1)
     for already in (0, 2):
         ended = evoniche_compare(*arguments, "--out", tmp_path)
         assert ended.exit_code == 0
@@ -639,15 +753,19 @@ def test_what_an_interruption_left_out_is_named(tmp_path, monkeypatch):
     ("arguments", "message"),
     [(("niches", "--methods", "gaa"), "Error: there is no method 'gaa'. Did you mean ga?"),
      (("niches", "--methods", "crowding-de"), "Error: crowding-de cannot run on niches"),
+     (("niches", "--methods", "ga,tournament:size=0"), "(size=...) must be a whole number >= 1, got 0"),
+     (("niches:unique_c=2", "--methods", "ga"), "Error: niches has no option 'unique_c'"),
      (("niches", "--methods", "ga,ga"), "comes twice"),
      (("niches", "--methods", ","), "at least one problem and one method"),
      (("niches",), "Missing option '--methods'"),
      (("--methods", "ga"), "Missing argument 'PROBLEM...'")],
 )
 def test_the_command_says_what_is_wrong(tmp_path, arguments, message):
-    ended = evoniche_compare(*arguments, "--out", tmp_path / "out", "--quiet", "--jobs", 1)
+    ended = evoniche_compare(*arguments, "--out", tmp_path / "new" / "out", "--jobs", 1)
     assert ended.exit_code in (1, 2)
     assert message in ended.output
+    assert "evaluations (" not in ended.output  # nothing is announced that is refused
+    assert not (tmp_path / "new").exists()
     assert "Traceback" not in ended.output
 
 
@@ -663,18 +781,73 @@ def test_the_list_says_what_is_there_and_what_is_missing(monkeypatch):
     monkeypatch.setattr(specs, "find_method", missing)
     ended = evoniche_compare("--list")
     assert ended.exit_code == 0
-    assert re.search(r"niches +niches \(30 and 10 unique cases\) +cases, distance$", ended.stdout, re.MULTILINE)
-    assert re.search(r"m2n2 +M2N2 +cases$", ended.stdout, re.MULTILINE)
-    assert "theirs                   method theirs needs their_library." in ended.stdout
-    assert "ours                     there is no problem 'ours'." in ended.stdout
+    assert re.search(r"niches +niches \(30 and 10 unique cases\) +cases, distance\n"
+                     r" +unique_a=30, unique_b=10, shared=0, members=100$", ended.stdout, re.MULTILINE)
+    assert re.search(r"m2n2 +M2N2 +cases\n +alpha=1.0$", ended.stdout, re.MULTILINE)
+    assert "theirs  method theirs needs their_library." in ended.stdout
+    assert "ours    there is no problem 'ours'." in ended.stdout
+
+
+def test_the_list_fits_a_screen():
+    ended = evoniche_compare("--list")
+    assert ended.exit_code == 0
+    assert max(map(len, ended.stdout.splitlines())) <= 120
+    assert "start=scratch" in ended.stdout
+    assert "window=none" in ended.stdout
+
+
+def test_a_broken_method_is_named(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE.replace("self.best, self.scores = self.child, scores",
+                                                   "raise RuntimeError('my bug')"))
+    spec = f"{tmp_path / 'mine.py'}:Flips"
+    ended = evoniche_compare("max-sat:variables=8", "--methods", f"ga,{spec}", "--runs", 1, "--evaluations", 50,
+                             "--seed", 3, "--jobs", 1, "--quiet", "--out", tmp_path / "out")
+    assert ended.exit_code == 1
+    assert f"Error: {spec} on max-sat:variables=8, seed 3: RuntimeError: my bug\n" in ended.stderr
+    assert "Finished runs are kept; the same command goes on from there." in ended.stderr
+    assert "Traceback" not in ended.output
+    assert len(list((tmp_path / "out").rglob("ga/*.json"))) == 1
+
+
+def test_an_interruption_before_any_run_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(task):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_module, "run", interrupted)
+    ended = evoniche_compare("niches", "--methods", "ga", "--jobs", 1, "--quiet", "--out", tmp_path / "out")
+    assert (ended.exit_code, ended.output) == (130, "Error: interrupted before any run ended: nothing was written.\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_while_processes_begin_says_so_once(tmp_path):
+    """It reaches all of a terminal's processes, those that only begin too."""
+    arguments = ["niches", "--methods", "m2n2", "--runs", "2", "--evaluations", "1000000000", "--jobs", "2"]
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments, "--out", str(tmp_path / "out")], text=True,
+                          stderr=subprocess.PIPE, start_new_session=True) as process:
+        assert "2 runs of" in process.stderr.readline()
+        time.sleep(0.4)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "interrupted before any run ended" in err
+    assert not (tmp_path / "out").exists()
+
+
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background of a shell
+if __name__ == "__main__":
+    from evoniche_baselines.compare.command import compare
+    compare()
+"""
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path):
     """A real one, to a process of its own."""
-    program = "from evoniche_baselines.compare.command import compare; compare()"
     arguments = ["niches", "--methods", "m2n2", "--runs", "200", "--evaluations", "400", "--jobs", "1", "--quiet"]
     process = subprocess.Popen(
-        [sys.executable, "-c", program, *arguments, "--out", str(tmp_path)], stdout=subprocess.PIPE,
+        [sys.executable, "-c", PROGRAM, *arguments, "--out", str(tmp_path)], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )
     limit = time.monotonic() + 60
@@ -696,6 +869,81 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
 def test_a_comparison_in_python_has_a_report_too(tmp_path):
     result = compare(bits, ["ga"], runs=1, evaluations=40, progress=False)
     assert isinstance(result, Comparison)
+    pictures = tmp_path / "made" / "here" / "pictures"
+    pictures.mkdir(parents=True)
+    for name in ("old-curves.png", "notes.txt"):
+        (pictures / name).write_text("")
     path = write_report(result, tmp_path / "made" / "here")
     assert path.is_file()
+    assert not (pictures / "old-curves.png").exists()  # of a former comparison
+    assert (pictures / "notes.txt").exists()
     assert "Against" not in path.read_text()  # one method has nothing to be tested against
+
+
+def test_the_file_of_the_documentation_runs(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "comparing.md").read_text()
+    code = re.search(r"one file, `mine.py`:\n\n```python\n(.*?)```", page, re.DOTALL)[1]
+    (tmp_path / "mine.py").write_text(code)
+    command_line = re.search(r"^evoniche compare (mine.py:.*)$", page, re.MULTILINE)[1]
+    problem, option, *methods = command_line.replace("mine.py", str(tmp_path / "mine.py")).replace(",", " ").split()
+    result = compare(problem, methods, runs=1, evaluations=60, progress=False)
+    assert option == "--methods"
+    assert set(result.final["evaluations"]) == {60}
+    assert len(result.methods) == 3
+
+
+def same(value):
+    """A comparison in which all that can be the same is."""
+    def constant():
+        return attrs.evolve(bits(), scorer=lambda genomes: np.full((len(genomes), 12), value), capacity="max",
+                            target=value, held_out=None, descriptor=None)
+
+    return compare(constant, ["ga", "plus"], runs=2, evaluations=30, progress=False)
+
+
+def ticks(axis):
+    """Where a reader sees some."""
+    low, high = sorted(axis.get_view_interval())
+    return [float(tick) for tick in axis.get_majorticklocs() if low <= tick <= high]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 7.0])
+def test_what_is_all_the_same_has_possible_ticks(value):
+    comparison = same(value)
+    (problem,) = comparison.problems
+    for figure, side in ((draw_curves(comparison, problem), "yaxis"), (draw_boxes(comparison, problem), "xaxis")):
+        for axes in figure.axes:
+            if axes.get_title() == "seconds":
+                continue
+            along = getattr(axes, side)
+            assert min(ticks(along)) >= 0, axes.get_title()
+            low, high = along.get_view_interval()
+            assert high - low > 0.9, axes.get_title()
+            if axes.get_title() in ("coverage of the cases", "distinct niches held"):
+                assert max(ticks(along)) == 1
+            if axes.get_title() == "distinct niches held":
+                assert ticks(along) == [0, 1]
+
+
+def test_evaluations_have_separators():
+    final = to_target(table(ga=[12_000, 31_000], plus=[11_000, 55_000])).assign(method=["ga", "ga", "plus", "plus"])
+    figure = draw_boxes(Comparison(final, final, {"p": "p"}, {"ga": "GA", "plus": "plus"}, {}), "p", ["to_target"])
+    (axes,) = figure.axes
+    assert [axes.xaxis.get_major_formatter()(tick) for tick in (20_000, 50_000)] == ["20,000", "50,000"]
+
+
+def test_a_matrix_of_one_member_has_one_tick():
+    comparison = Comparison(None, None, {"p": "p"}, {"a": "A"}, {("p", "a", 0): np.eye(1, 12)})
+    axes = draw_scores(comparison, "p").axes[0]
+    assert ticks(axes.yaxis) == [0]
+    assert all(tick == round(tick) for tick in ticks(axes.xaxis))
+
+
+def test_ranks_go_from_one_to_all():
+    result = statistics.friedman(ranked(np.random.default_rng(0).random((20, 4))))
+    (axes,) = draw_critical_difference(result, {name: name for name in result.ranks.index}).axes
+    assert axes.get_xlim() == (1, 4)
+    assert ticks(axes.xaxis) == [1, 2, 3, 4]
+    assert f"(critical difference {result.critical_difference:.2f})" in axes.get_title()
+    lengths = [np.ptp(line.get_xdata()) for line in axes.lines]
+    assert any(length == pytest.approx(result.critical_difference) for length in lengths)

@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from chance import assert_law
 
 from evoniche import (
     AttractionMateSelector,
@@ -40,18 +41,6 @@ N = 20_000
 @pytest.fixture
 def rng():
     return generator(20250714)
-
-
-def assert_law(drawn, probabilities):
-    """Each index came as often as its probability says, and those of probability 0 never."""
-    p = np.asarray(probabilities, dtype=np.float64)
-    assert p.sum() == pytest.approx(1)
-    n = len(drawn)
-    counts = np.bincount(drawn, minlength=len(p))
-    assert len(counts) == len(p)
-    assert (counts[p == 0] == 0).all()
-    deviation = (counts - n * p) / np.sqrt(np.maximum(n * p * (1 - p), 1e-9))
-    assert np.abs(deviation).max() < 5, deviation
 
 
 def assert_share(hits, probability):

@@ -21,7 +21,7 @@ from evoniche_baselines.compare.report import cores, iqm_with_interval, write_re
 from evoniche_baselines.compare.runs import Task
 from evoniche_baselines.compare.statistics import success, summary
 from evoniche_baselines.compare.store import Store
-from evoniche_baselines.compare.study import Comparison, _check
+from evoniche_baselines.compare.study import Comparison, check
 from evoniche_baselines.compare.study import compare as run_comparison
 from evoniche_baselines.problem import NEEDS
 
@@ -157,7 +157,7 @@ def _writable(out: Path) -> Iterator[None]:
 
 def _announce(tasks: Sequence[Task], store: Store) -> None:
     """What will be run, once it is clear that it can be."""
-    _check(tasks)
+    check(tasks)
     methods, problems = ({getattr(task, what) for task in tasks} for what in ("method", "problem"))
     finished = sum(store.load(task) is not None for task in tasks)
     click.echo(f"{_count(len(tasks), 'run')} of {tasks[0].evaluations:,} evaluations ({_count(len(methods), 'method')} "
@@ -172,13 +172,15 @@ def _interrupted(when: str) -> click.ClickException:
 
 def _explained(error: Exception) -> str:
     """What a user reads; the log has the traceback."""
-    logger.opt(exception=error).debug("the comparison ended with {}", type(error).__name__)
     text = f"{type(error).__name__}: {error}"
     where = [note.removeprefix("in ") for note in getattr(error, "__notes__", ()) if _OF_A_RUN.match(note)]
-    if where:
-        return (f"{where[0]}: {text}\nFinished runs are kept; the same command goes on from there. "
-                "The traceback: evoniche -v compare ...")
-    return str(error) if isinstance(error, ValueError | ImportError | OSError) else text
+    if not where and isinstance(error, ValueError | ImportError | OSError):
+        return str(error)  # of what was asked for
+    logger.opt(exception=error).debug("the comparison ended with {}", type(error).__name__)
+    if not where:
+        return f"{text}. The traceback: evoniche -v compare ..."
+    return (f"{where[0]}: {text}\nFinished runs are kept; the same command goes on from there. "
+            "The traceback: evoniche -v compare ...")
 
 
 def _print(comparison: Comparison) -> None:
@@ -202,16 +204,19 @@ def _print(comparison: Comparison) -> None:
 
 def _describe(kind: str, line: Callable[[str], tuple[str, str]]) -> None:
     """A line for each name, and its options below; what is missing is said in its place."""
-    for name in specs.names(kind):
+    names = specs.names(kind)
+    width = max(map(len, names), default=0)
+    for name in names:
         try:
             about, words = line(name)
             options = specs.options(kind, name)
         except (ImportError, ValueError, TypeError) as error:
             about, words, options = str(error), "", {}
-        click.echo(f"  {name:<24} {about:<52} {words}".rstrip())
+        click.echo(f"  {name:<{width}}  {about:<52} {words}".rstrip())
         shown = ", ".join(f"{option}={_NO_BREAK.join(_default(value).split())}" for option, value in options.items())
         if shown:
-            filled = textwrap.fill(shown, _WIDTH, initial_indent=" " * 29, subsequent_indent=" " * 29,
+            indent = " " * (width + 6)
+            filled = textwrap.fill(shown, _WIDTH, initial_indent=indent, subsequent_indent=indent,
                                    break_long_words=False, break_on_hyphens=False)
             click.echo(filled.replace(_NO_BREAK, " "))
 

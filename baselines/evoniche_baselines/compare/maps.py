@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
@@ -105,7 +106,8 @@ def _scale(figure: Figure, axes: list[Any], image: Any, text: str) -> None:
 def _draw(axis: Any, matrix: NDArray[Any], title: str, top: float) -> Any:
     axis.set_title(title, fontsize="small", wrap=True)
     axis.tick_params(labelsize="x-small")
-    axis.locator_params(nbins=4)
+    for side, length in zip((axis.yaxis, axis.xaxis), matrix.shape, strict=True):
+        side.set_major_locator(MaxNLocator(4, integer=True) if length > 1 else FixedLocator([0]))
     # Few cells would be blurred where they meet, and of many, some would be skipped.
     interpolation = "nearest" if max(matrix.shape) <= _SHARP else "antialiased"
     return axis.imshow(matrix, cmap="cividis", vmin=0, vmax=top, aspect="auto", interpolation=interpolation)

@@ -24,6 +24,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _LINES = ("-", "--", ":", "-.")
 _POINTS = 200
 _BANDS = 12  # of more methods, bands hide each other
+_COUNTS = ("niches", "to_target")
 _THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 
@@ -76,6 +77,8 @@ def draw_curves(comparison: Comparison, problem: str, metrics: Sequence[str] | N
                 if len(rows):
                     bands = several and len(methods) <= _BANDS
                     _draw_curve(axis, grid, at_evaluations(rows, grid), _style(number), bands)
+        if metric != "to_target":
+            _scale(axis, "y", metric, table[table["metric"] == metric]["value"].to_numpy(dtype=np.float64))
         axis.set_title("share of runs at the target" if metric == "to_target" else label(metric), fontsize="medium")
         axis.xaxis.set_major_formatter(_THOUSANDS)
         axis.xaxis.set_major_locator(MaxNLocator(4))
@@ -114,7 +117,7 @@ def draw_boxes(comparison: Comparison, problem: str, metrics: Sequence[str] | No
         axis.set_title(label(metric), fontsize="medium")
         axis.set_yticks(range(len(methods)), [comparison.methods[method] for method in methods], fontsize="small")
         axis.set_ylim(len(methods) - 0.4, -0.6)
-        axis.xaxis.set_major_locator(MaxNLocator(4))
+        _scale(axis, "x", metric, rows["value"].to_numpy(dtype=np.float64))
         axis.grid(alpha=0.25, linewidth=0.6, axis="x")
     return figure
 
@@ -148,6 +151,13 @@ def draw_critical_difference(result: Friedman, labels: dict[str, str]) -> Figure
         f"average rank by {label(result.metric)} on {result.problems} problems "
         f"(critical difference {result.critical_difference:.2f})", fontsize="medium",
     )
+    bottom, worst = axis.dataLim.y0 - 1.2, len(names)
+    if 1 + result.critical_difference <= worst:
+        axis.plot([1, 1 + result.critical_difference], [bottom, bottom], "|-", color="0.1", linewidth=1.2)
+        axis.text(1.05 + result.critical_difference, bottom, "critical difference", va="center", fontsize="small")
+    axis.set_xlim(1, worst)
+    axis.set_ylim(bottom - 0.5, 0.2)
+    axis.xaxis.set_major_locator(MaxNLocator(9, integer=True))
     return figure
 
 
@@ -180,6 +190,29 @@ def _draw_curve(axis: Any, grid: NDArray[Any], values: NDArray[Any], style: dict
     if bands:
         low, high = np.quantile(y, (0.25, 0.75), axis=0)
         axis.fill_between(x, low, high, color=style["color"], alpha=0.13, linewidth=0)
+
+
+def _scale(axis: Any, side: str, metric: str, values: NDArray[np.float64]) -> None:
+    """Limits and ticks that values can have: none below 0 or above 1 where no value is, whole numbers for counts."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return
+    low, high = float(values.min()), float(values.max())
+    counts = bool((values == values.round()).all()) and (high > 1 or metric in _COUNTS)
+    along = axis.xaxis if side == "x" else axis.yaxis
+    if high >= 1000:
+        along.set_major_formatter(_THOUSANDS)
+    else:
+        axis.ticklabel_format(axis=side, useOffset=False)
+    along.set_major_locator(MaxNLocator(4 if side == "x" else 5, integer=counts, steps=(1, 2, 2.5, 5, 10)))
+    get, set_limits = (axis.get_xlim, axis.set_xlim) if side == "x" else (axis.get_ylim, axis.set_ylim)
+    shown = get()
+    if low == high:
+        around = 1.0 if counts else abs(low) / 2
+        low, high = (0.0, 1.0) if 0 <= low <= 1 else (low - around, low + around)
+        shown = (low - 0.03, high + 0.03)
+    margin = 0.03 * (high - low)
+    set_limits(max(shown[0], -margin) if low >= 0 else shown[0], min(shown[1], 1 + margin) if high <= 1 else shown[1])
 
 
 def _draw_reached(axis: Any, to_target: pd.Series, end: int, style: dict[str, Any]) -> None:

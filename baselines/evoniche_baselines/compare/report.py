@@ -43,7 +43,7 @@ def write_report(
 ) -> Path:
     """Write over_time, final (Parquet and CSV), summary.csv, tests.csv, pictures/, report.md and report.html.
 
-    Tests are against the first method. What is there by these names is replaced.
+    Tests are against the first method. What is there by these names is replaced, all of pictures/*.png too.
 
     Args:
         comparison: What came of `compare`.
@@ -60,6 +60,8 @@ def write_report(
     """
     folder = Path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    for picture in (folder / "pictures").glob("*.png"):  # of a comparison that was here before
+        picture.unlink()
     for name in ("over_time", "final"):
         table: pd.DataFrame = getattr(comparison, name)
         table.to_csv(folder / f"{name}.csv", index=False)

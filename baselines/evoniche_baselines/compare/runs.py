@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import final
+from typing import Any, final
 
 import attrs
 import numpy as np
@@ -58,6 +58,11 @@ class Task:
         """What the method is called in tables and files."""
         return self.method if isinstance(self.method, str) else self.find_method().name
 
+    @property
+    def note(self) -> str:
+        """What is added to an error, to say where it happened."""
+        return f"in {self.method_name} on {self.problem_name}, seed {self.seed}"
+
     def make_problem(self) -> Problem:
         """The problem, made afresh.
 
@@ -107,7 +112,7 @@ def run(task: Task) -> Run:
     try:
         return _run(task)
     except Exception as error:
-        error.add_note(f"in {task.method_name} on {task.problem_name}, seed {task.seed}")
+        error.add_note(task.note)
         raise
 
 
@@ -124,7 +129,8 @@ def _run(task: Task) -> Run:
         genomes = genomes if whole else take(genomes, np.arange(n))
         scores = known = read_scores(scorer.score(genomes), range(done, done + n), known)
         if scores.shape[1] != problem.cases:
-            raise ValueError(f"{problem.name} has cases={problem.cases}, but its scorer gives {scores.shape[1]} columns.")
+            given = scores.shape[1]
+            raise ValueError(f"{problem.name} has cases={problem.cases}, but its scorer gives {given} columns.")
         done += n
         record.add(genomes, scores, done)
         if whole:

@@ -96,7 +96,7 @@ def compare(
         for number in range(runs)
         for method in methods
     ]
-    _check(tasks)
+    check(tasks)
     jobs = whole_number("jobs", jobs, 1)
     with tempfile.TemporaryDirectory() as temporary:
         store = Store(Path(temporary if folder is None else folder))
@@ -106,7 +106,7 @@ def compare(
     return _tables(tasks, done, first)
 
 
-def _check(tasks: Sequence[Task]) -> None:
+def check(tasks: Sequence[Task]) -> None:
     """Refuse what cannot run before anything does."""
     if not tasks:
         raise ValueError("compare needs at least one problem and one method.")
@@ -116,7 +116,11 @@ def _check(tasks: Sequence[Task]) -> None:
         of_problem = [task for task in tasks if task.problem_name == problem_name and task.seed == tasks[0].seed]
         problem = of_problem[0].make_problem()
         for task in of_problem:
-            task.find_method().search(problem, task.seed)  # an option that is refused is found here as well
+            try:
+                task.find_method().search(problem, task.seed)  # an option that is refused is found here as well
+            except Exception as error:
+                error.add_note(task.note)
+                raise
 
 
 def _run(tasks: Sequence[Task], store: Store, jobs: int, progress: bool) -> Iterator[tuple[Task, Run]]:

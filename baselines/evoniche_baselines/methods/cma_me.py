@@ -15,7 +15,6 @@ from evoniche.randomness import generator
 from evoniche_baselines.method import method
 from evoniche_baselines.problem import Problem
 
-
 _FULL = 1000  # numbers from which a covariance matrix is too large
 
 

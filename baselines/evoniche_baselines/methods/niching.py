@@ -122,10 +122,12 @@ def plus(problem: Problem, seed: int) -> Evolution:
 
 
 @method("implicit sharing", needs=("cases",))
-def implicit_sharing(problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette") -> Evolution:
+def implicit_sharing(
+    problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette", size: int = 2
+) -> Evolution:
     """Members share what a case can give (Smith, Forrest and Perelson 1993; McKay 2000)."""
     sharing = ImplicitSharing(alpha=alpha, capacity=problem.capacity)
-    return _generations(problem, seed, sharing, _selector(selector))
+    return _generations(problem, seed, sharing, _selector(selector, size))
 
 
 @method("explicit sharing", needs=("distance",))
@@ -253,8 +255,8 @@ def crowding_de(problem: Problem, seed: int, *, weight: float = 0.5, rate: float
     )
 
 
-def _selector(rule: Rule) -> Selector:
-    selectors: dict[str, Selector] = {"roulette": RouletteSelector(), "tournament": TournamentSelector()}
+def _selector(rule: Rule, size: int = 2) -> Selector:
+    selectors: dict[str, Selector] = {"roulette": RouletteSelector(), "tournament": TournamentSelector(size)}
     if rule not in selectors:
         raise ValueError(f"selector must be one of {', '.join(selectors)}, got {rule!r}.")
     return selectors[rule]
