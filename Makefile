@@ -69,15 +69,17 @@ digits: .venv/.demo
 	$(BIN)/evoniche plot runs/scratch-* runs/experts-* --out runs/digits.png
 	$(BIN)/python -m evoniche_baselines.problems.digits.report runs/scratch-* runs/experts-*
 
-# Its baselines from elsewhere: brute force, MAP-Elites and CMA-ES; half an hour on two cores.
+# Its baselines from elsewhere: brute force, MAP-Elites and CMA-ES; an hour on two cores.
 digits-baselines: .venv/.demo
 	$(BIN)/python -m evoniche_baselines.literature digits runs/literature --jobs 2
 
-# What baselines/results/niching.md publishes: the literature, then MAX-SAT in pictures; about an hour on two cores.
+# What baselines/results/niching.md publishes: the literature, then two comparisons in pictures; about an hour on two cores.
 niching: .venv/.demo
 	$(BIN)/python -m evoniche_baselines.literature niching runs/literature --jobs 2
 	$(BIN)/evoniche compare max-sat --runs 10 --jobs 2 --out runs/max-sat --methods m2n2,random-mating,ga,tournament,\
 	implicit-sharing,clearing,deterministic-crowding,restricted-tournament,lexicase,deap-ga
+	$(BIN)/evoniche compare diagnostics:rate=1 --runs 3 --evaluations 50000 --jobs 2 --out runs/diagnostics \
+		--methods m2n2,implicit-sharing,lexicase,tournament,ga
 
 # What baselines/results/tiny_llm.md publishes: four methods, three seeds each; half an hour on two cores.
 tiny-llm: .venv/.merge

@@ -33,6 +33,15 @@ def test_an_equilibrium_is_the_mean_of_the_second_half():
     assert "| p | a | 1 | **0.800** | 0.000 | 0.800 | 0.800 |" in lines
 
 
+def test_what_was_not_reached_is_left_out_and_counted():
+    comparison = known()
+    final = comparison.final.assign(metric="to_target").astype({"value": float})
+    final.loc[final["run"] == 3, "value"] = float("nan")
+    experiment = attrs.evolve(EXPERIMENT, metric="to_target", tested=False)
+    lines = list(experiment.table(attrs.evolve(comparison, final=final)))
+    assert "| p | a | 1 | 3 of 4 | **2** | 1 | 3 |" in lines
+
+
 @pytest.mark.parametrize("experiment", [e for group in EXPERIMENTS.values() for e in group], ids=lambda e: e.title)
 def test_every_experiment_can_run(experiment):
     for problem in experiment.problems:
