@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 __all__ = ["advance", "each"]
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _counter: Any = None  # what all processes have done, for one bar
 _interrupted = False  # of a worker: Ctrl-C came when it had no task
@@ -76,6 +79,7 @@ def _elsewhere(
 ) -> Iterator[tuple[int, Any]]:
     left, under_way, context = deque(enumerate(tasks)), dict[Future[Any], int](), get_context("spawn")
     interrupted = cut = False  # by Ctrl-C: this process, a task
+    failed: Exception | None = None
     counter = context.Value("q", 0)
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(counter,)) as pool:
         while left or under_way:
@@ -101,8 +105,13 @@ def _elsewhere(
                     if not interrupted:
                         raise
                     cut = True  # without signal masks, a process that Ctrl-C finds beginning dies of it
+                except Exception as error:  # those beside it may end first
+                    left.clear()
+                    failed = failed or error
                 else:
                     yield number, result
+    if failed is not None:
+        raise failed
     if cut:
         raise KeyboardInterrupt
 
@@ -148,6 +157,7 @@ def _share(counter: Any) -> None:
 def _begin(counter: Any) -> None:
     """In a worker, before its first task."""
     _share(counter)
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # for libraries that are loaded with the task
     threadpool_limits(1)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not in the background of a shell
         signal.signal(signal.SIGINT, _remember)

@@ -6,13 +6,15 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from evoniche.functional.niches import EPS, Capacity, case_capacity, case_load, case_weights, relative_scores
+from evoniche.functional.niches import EPS, Capacity, _resources, case_weights
 from evoniche.randomness import weighted_indices
 
 __all__ = ["UNDECIDED", "attracted"]
 
 UNDECIDED = -1
 """Stands for a mate that was not found in so many trials."""
+
+_BLOCK = 1 << 17  # numbers in a temporary array
 
 
 def attracted(
@@ -49,20 +51,34 @@ def attracted(
         draw those from `attraction` makes the whole exact, since trials that fail say nothing about the next.
     """
     first = np.asarray(first, dtype=np.intp)
-    above = relative_scores(scores)
-    priced = above if relative else scores
-    c = case_capacity(priced, capacity) * (1 if importance is None else np.asarray(importance))
-    z = case_load(priced) if relative or load is None else load
-    w = case_weights(z, c, eps=eps).astype(above.dtype)  # (cases,)
-    bound = np.vecdot(above, w)  # h, (members,)
+    load, _, c = _resources(scores, load, capacity, relative, importance)
+    w = case_weights(load, c, eps=eps).astype(scores.dtype)  # (cases,)
+    floor = scores.min(axis=0)  # (cases,)
+    bound = _worth(scores, np.arange(len(scores)), floor[None, :], np.zeros(len(scores), dtype=np.intp), w)  # h
     mates = np.full(len(first), UNDECIDED, dtype=np.intp)
     left = np.arange(len(first))
     for _ in range(trials):
         drawn = weighted_indices(bound, len(left), rng=rng)
-        gain = above[drawn] - above[first[left]]  # (left, cases)
-        taken = rng.random(len(left)) * bound[drawn] < np.maximum(gain, 0, out=gain) @ w
+        taken = rng.random(len(left)) * bound[drawn] < _worth(scores, drawn, scores, first[left], w)
         mates[left[taken]] = drawn[taken]
         left = left[~taken]
         if not len(left):
             break
     return mates
+
+
+def _worth(
+    scores: NDArray[np.floating],
+    b: NDArray[np.intp],
+    others: NDArray[np.floating],
+    a: NDArray[np.intp],
+    w: NDArray[np.floating],
+) -> NDArray[np.floating]:
+    """sum_j w_j max(S_bj - O_aj, 0) for each pair of rows, shape (n,), some pairs at a time."""
+    worth = np.empty(len(b), dtype=scores.dtype)
+    block = max(1, _BLOCK // scores.shape[1])
+    for start in range(0, len(b), block):
+        rows = slice(start, start + block)
+        gain = scores[b[rows]] - others[a[rows]]
+        worth[rows] = np.maximum(gain, 0, out=gain) @ w
+    return worth

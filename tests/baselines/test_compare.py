@@ -947,3 +947,59 @@ def test_ranks_go_from_one_to_all():
     assert f"(critical difference {result.critical_difference:.2f})" in axes.get_title()
     lengths = [np.ptp(line.get_xdata()) for line in axes.lines]
     assert any(length == pytest.approx(result.critical_difference) for length in lengths)
+
+
+def test_functions_are_told_apart_by_their_code(tmp_path):
+    """Two programs with functions of one name keep their runs in one folder."""
+    for value in (0.25, 0.75):
+        (tmp_path / "own.py").write_text(f"""
+import numpy as np
+from evoniche import BinaryGenome, BitFlipMutation
+from evoniche_baselines.compare import compare
+from evoniche_baselines.problem import Problem
+
+def ones():
+    return Problem(name="ones", genome=BinaryGenome(4), scorer=lambda x: np.full((len(x), 2), {value}), cases=2,
+                   mutation=BitFlipMutation())
+
+print(compare(ones, ["ga"], runs=1, evaluations=5, folder={str(tmp_path / "runs")!r}, progress=False)
+      .final.set_index("metric").value["best"])
+""")
+        ended = subprocess.run([sys.executable, tmp_path / "own.py"], capture_output=True, text=True, check=True)
+        assert float(ended.stdout) == value
+
+
+def test_a_run_that_fails_leaves_those_beside_it(tmp_path):
+    (tmp_path / "mine.py").write_text("""
+import time
+from evoniche_baselines.methods.niching import ga as plain
+
+def breaks(problem, seed):
+    inner = plain.search(problem, seed)
+    class Breaks:
+        ask, members = inner.ask, inner.members
+        def tell(self, scores):
+            raise RuntimeError("my bug")
+    return Breaks()
+
+def slow(problem, seed):
+    time.sleep(0.5 * (seed == 0))
+    return plain.start(problem, seed)
+""")
+    file = str(tmp_path / "mine.py")
+    with pytest.raises(RuntimeError, match="my bug"):
+        compare("niches", [f"{file}:breaks", f"{file}:slow"], runs=1, evaluations=300, jobs=2, folder=tmp_path / "runs",
+                progress=False)
+    assert len([*(tmp_path / "runs").rglob("*.json")]) == 1
+
+
+def test_what_asks_for_nothing_is_named():
+    class Silent:
+        def ask(self):
+            return np.zeros((0, 12), dtype=bool)
+
+        tell = members = None
+
+    silent = method("silent", name="silent")(lambda problem, seed: Silent())
+    with pytest.raises(ValueError, match="silent asked for nothing"):
+        run(Task(bits, silent, 0, 10))

@@ -124,6 +124,8 @@ def _run(task: Task) -> Run:
     done, told, start = 0, False, time.perf_counter()
     while done < task.evaluations:
         genomes = search.ask()
+        if not len(genomes):
+            raise ValueError(f"{task.method_name} asked for nothing: ask must give at least one genome.")
         n = min(len(genomes), task.evaluations - done)
         whole = n == len(genomes)
         genomes = genomes if whole else take(genomes, np.arange(n))

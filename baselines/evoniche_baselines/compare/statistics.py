@@ -51,7 +51,7 @@ def success(final: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row for each problem that has a target and each method: problem, method, runs, reached, rate, and
-        `evaluations`, the median over all runs, which is infinite when fewer than half reached it.
+        `evaluations`, the median over all runs, which is infinite when half of them or fewer reached it.
     """
     rows = []
     for problem, samples in _samples(final, "to_target").items():

@@ -9,6 +9,7 @@ from deap import algorithms, base, tools
 from numpy.typing import NDArray
 
 from evoniche.batches import Batch, stack
+from evoniche.checks import whole_number
 from evoniche.lifting import as_crossover, as_mutation
 from evoniche.randomness import generator
 from evoniche_baselines.method import method
@@ -32,7 +33,7 @@ def deap_ga(
     problem: Problem, seed: int, *, size: int = 3, crossover_rate: float = 0.9, mutation_rate: float = 1.0
 ) -> _DeapGa:
     """`eaSimple`: tournaments, `varAnd` with the problem's own operators, and generations without elites."""
-    return _DeapGa(problem, seed, size, crossover_rate, mutation_rate)
+    return _DeapGa(problem, seed, whole_number("size", size, 1), crossover_rate, mutation_rate)
 
 
 class _DeapGa:

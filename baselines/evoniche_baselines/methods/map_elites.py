@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ribs.archives import GridArchive
 
 from evoniche.batches import Batch, stack
+from evoniche.checks import whole_number
 from evoniche.randomness import generator, weighted_indices
 from evoniche_baselines.method import method
 from evoniche_baselines.methods._common import first_genomes, objects, vary
@@ -24,7 +25,7 @@ def map_elites(problem: Problem, seed: int, *, batch_size: int = 1, parents: str
     """
     if parents not in ("quality", "uniform"):
         raise ValueError(f"parents must be 'quality' or 'uniform', got {parents!r}.")
-    return _MapElites(problem, seed, batch_size, parents == "quality")
+    return _MapElites(problem, seed, whole_number("batch_size", batch_size, 1), parents == "quality")
 
 
 class _MapElites:

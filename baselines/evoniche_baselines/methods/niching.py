@@ -279,6 +279,8 @@ def _generations(
     problem: Problem, seed: int, sharing: Sharing | None = None, selector: Selector | None = None, elites: int = 0
 ) -> Evolution:
     """All members are replaced at once, but for the elites."""
+    if not 0 <= elites < problem.population_size:
+        raise ValueError(f"elites must be from 0 to {problem.population_size - 1}, got {elites!r}.")
     return _compose(
         problem,
         seed,
