@@ -166,10 +166,10 @@ def _population(pop: Any, sharing: Sharing, random_state: Generator) -> Populati
         raise ValueError('out["scores"], which _evaluate sets beside out["F"], must be a row for each solution, of one '
                          f"number for each case (one case alone is scores[:, None]), got {' and '.join(kinds)}.")
     scores = np.array(rows)
-    if ((scores == 0) | (scores == 1)).all():
+    if all(((some == 0) | (some == 1)).all() for some in (scores[0], scores)):  # one row tells most of the time
         scores = scores.astype(bool)  # pymoo makes float64 of booleans; ours keep them in half of that
-    elif scores.dtype.kind in "fiu" and not (good := np.isfinite(scores) & (scores >= 0)).all():
-        i, case = np.argwhere(~good)[0]
+    elif scores.dtype.kind in "fiu" and scores.size and not (scores.min() >= 0 and scores.max() < np.inf):
+        i, case = np.argwhere(~(np.isfinite(scores) & (scores >= 0)))[0]
         raise ValueError(f'out["scores"] must be finite and >= 0, got {scores[i, case]} for solution {i}, case {case}: '
                          "turn errors into scores, 1 / (1 + error) for example.")
     population = Population.of(scores, genomes=pop.get("X"), sharing=sharing)
