@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from evoniche.checks import whole
-from evoniche.distances import Distance, check_distance, distances
+from evoniche.distances import Distance, check_distance
+from evoniche.replacements._nearest import nearest_drawn
 from evoniche.roles import Replacement
 
 if TYPE_CHECKING:
@@ -36,11 +37,10 @@ class CrowdingReplacement(Replacement):
         """Let children in, one after the other."""
         rng = offspring.generator()
         for i in range(len(offspring)):
-            child, members = offspring.take([i]), len(population)
-            if members < population.limit:
+            child = offspring.take([i])
+            if len(population) < population.limit:
                 population.add(child)
                 continue
-            drawn = rng.choice(members, size=min(self.factor, members), replace=False)
-            nearest = int(drawn[distances(self.distance, population, child, drawn).argmin()])
-            population.add(child)
+            nearest = nearest_drawn(self.distance, population, child, self.factor, rng=rng)
+            population.add(child)  # behind the members, whose positions stay
             population.remove(nearest)

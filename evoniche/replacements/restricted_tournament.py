@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from evoniche.checks import whole
-from evoniche.distances import Distance, check_distance, distances
+from evoniche.distances import Distance, check_distance
+from evoniche.replacements._nearest import nearest_drawn
 from evoniche.roles import Replacement
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ class RestrictedTournamentReplacement(Replacement):
             if members < population.limit:
                 population.add(child)
                 continue
-            drawn = rng.choice(members, size=min(self.window, members), replace=False)
-            nearest = int(drawn[distances(self.distance, population, child, drawn).argmin()])
+            nearest = nearest_drawn(self.distance, population, child, self.window, rng=rng)
             population.add(child)  # behind the members, whose positions stay
             fitness = population.fitness
             population.remove(nearest if fitness[-1] > fitness[nearest] else members)

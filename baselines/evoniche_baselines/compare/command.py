@@ -18,10 +18,8 @@ from loguru import logger
 
 from evoniche_baselines import specs
 from evoniche_baselines.compare.report import cores, iqm_with_interval, write_report
-from evoniche_baselines.compare.runs import Task
 from evoniche_baselines.compare.statistics import success, summary
-from evoniche_baselines.compare.store import Store
-from evoniche_baselines.compare.study import Comparison, check
+from evoniche_baselines.compare.study import Comparison
 from evoniche_baselines.compare.study import compare as run_comparison
 from evoniche_baselines.problem import NEEDS
 
@@ -108,14 +106,15 @@ def compare(
     names = split_methods(methods)
     with _writable(out):
         try:
-            tasks = [Task(p, m, seed + n, evaluations, population)
-                     for p in problems for n in range(runs) for m in names]
-            store = Store(out / "runs")
-            if not quiet:
-                _announce(tasks, store)
+            def announce(asked: int, finished: int) -> None:
+                what = f"{_count(len(names), 'method')} on {_count(len(problems), 'problem')}"
+                if not quiet:
+                    click.echo(f"{_count(asked, 'run')} of {evaluations:,} evaluations ({what}), of which {finished} "
+                               "finished before", err=True)
+
             comparison = run_comparison(
                 problems, names, runs=runs, evaluations=evaluations, population_size=population, seed=seed, jobs=jobs,
-                folder=store.folder, progress=not quiet,
+                folder=out / "runs", progress=not quiet, announce=announce,
             )
         except KeyboardInterrupt:
             raise _interrupted("before any run ended: nothing was written.") from None
@@ -153,15 +152,6 @@ def _writable(out: Path) -> Iterator[None]:
         for folder in new:
             with suppress(OSError):  # there is something in it
                 folder.rmdir()
-
-
-def _announce(tasks: Sequence[Task], store: Store) -> None:
-    """What will be run, once it is clear that it can be."""
-    check(tasks)
-    methods, problems = ({getattr(task, what) for task in tasks} for what in ("method", "problem"))
-    finished = sum(store.load(task) is not None for task in tasks)
-    click.echo(f"{_count(len(tasks), 'run')} of {tasks[0].evaluations:,} evaluations ({_count(len(methods), 'method')} "
-               f"on {_count(len(problems), 'problem')}), of which {finished} finished before", err=True)
 
 
 def _interrupted(when: str) -> click.ClickException:

@@ -57,6 +57,7 @@ def compare(
     jobs: int = 1,
     folder: Path | str | None = None,
     progress: bool = True,
+    announce: Callable[[int, int], object] | None = None,
 ) -> Comparison:
     """Run every method on every problem, each run with its own seed and the same budget.
 
@@ -73,6 +74,7 @@ def compare(
         jobs: Runs at a time, in processes of their own, each on one thread.
         folder: Where finished runs are kept; nowhere when None.
         progress: Show a bar on standard error.
+        announce: Called when it is clear that all can run, with how many runs there are and how many are finished.
 
     Returns:
         The tables.
@@ -96,17 +98,20 @@ def compare(
         for number in range(runs)
         for method in methods
     ]
-    check(tasks)
+    _check(tasks)
     jobs = whole_number("jobs", jobs, 1)
     with tempfile.TemporaryDirectory() as temporary:
         store = Store(Path(temporary if folder is None else folder))
-        done = dict(_run(tasks, store, jobs, progress))
+        finished = {task: known for task in tasks if (known := store.load(task)) is not None}
+        if announce is not None:
+            announce(len(tasks), len(finished))
+        done = finished | dict(_run([task for task in tasks if task not in finished], store, jobs, progress))
     if not done:
         raise KeyboardInterrupt
     return _tables(tasks, done, first)
 
 
-def check(tasks: Sequence[Task]) -> None:
+def _check(tasks: Sequence[Task]) -> None:
     """Refuse what cannot run before anything does."""
     if not tasks:
         raise ValueError("compare needs at least one problem and one method.")
@@ -123,15 +128,8 @@ def check(tasks: Sequence[Task]) -> None:
                 raise
 
 
-def _run(tasks: Sequence[Task], store: Store, jobs: int, progress: bool) -> Iterator[tuple[Task, Run]]:
-    """Finished runs first, then the others as they end."""
-    left = []
-    for task in tasks:
-        finished = store.load(task)
-        if finished is None:
-            left.append(task)
-        else:
-            yield task, finished
+def _run(left: Sequence[Task], store: Store, jobs: int, progress: bool) -> Iterator[tuple[Task, Run]]:
+    """Runs as they end, each kept at once."""
     steps = sum(task.evaluations for task in left)
     running = parallel.each(run, [(task,) for task in left], jobs=min(jobs, max(1, len(left))), steps=steps,
                             progress=progress and bool(left))
