@@ -6,7 +6,7 @@
 from loguru import logger
 
 from evoniche import functional
-from evoniche.algorithms import ga, m2n2, merge
+from evoniche.algorithms import ga, m2n2
 from evoniche.batches import BatchType
 from evoniche.crossovers import (
     DifferentialCrossover,
@@ -18,18 +18,9 @@ from evoniche.crossovers import (
     SplitSlerpCrossover,
     UniformCrossover,
 )
-from evoniche.evolution import Evolution
+from evoniche.evolution import Evolution, Result
 from evoniche.functional import Chromosomes
-from evoniche.genomes import (
-    BinaryGenome,
-    IntegerGenome,
-    ObjectGenome,
-    PermutationGenome,
-    RealGenome,
-    RecipeGenome,
-    Recipes,
-)
-from evoniche.history import Result
+from evoniche.genomes import BinaryGenome, IntegerGenome, ObjectGenome, PermutationGenome, RealGenome
 from evoniche.mates import (
     AttractionMateSelector,
     IndependentMateSelector,
@@ -40,6 +31,7 @@ from evoniche.mates import (
     RestrictedMateSelector,
     UniformMateSelector,
 )
+from evoniche.merging import ArraySeeds, Recipe, RecipeGenome, Recipes, SeedBank, merge
 from evoniche.mutations import (
     BitFlipMutation,
     ChainMutation,
@@ -58,7 +50,6 @@ from evoniche.replacements import (
 )
 from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
 from evoniche.scorers import RecordedScorer, SingleScorer
-from evoniche.seeds import ArraySeeds, Recipe, SeedBank
 from evoniche.selectors import (
     DalexSelector,
     DownsampledLexicaseSelector,

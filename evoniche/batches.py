@@ -10,29 +10,21 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import array_api_compat
-import array_api_compat.numpy
 import numpy as np
-from array_api_compat import device, is_array_api_obj, is_torch_array
 from numpy.typing import ArrayLike, NDArray
+
+from evoniche.arrays import detached, device, is_array_api_obj, is_floating, like, namespace, to_numpy
 
 __all__ = [
     "Batch",
     "BatchType",
-    "GrowingBatch",
-    "Vectors",
     "as_batch",
     "conform",
-    "is_floating",
     "join",
-    "like",
-    "namespace",
     "positions",
-    "reshape",
     "rows",
     "stack",
     "take",
-    "to_numpy",
 ]
 
 
@@ -51,35 +43,6 @@ class BatchType(Protocol):
         """A new batch of these rows and then the other's."""
 
 
-@runtime_checkable
-class Vectors(Protocol):
-    """A batch of vectors that is no array but can be merged: all that LERP, SLERP and split SLERP ask for.
-
-    Pieces of the vectors are given by bounds of shape (n, pieces + 1), which rise from 0 to size and may repeat.
-    """
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(n, size)."""
-
-    def dots(self, other: Any, bounds: NDArray[np.int64]) -> tuple[
-        NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
-    ]:
-        """The dot products a . a, a . b and b . b within each piece, shape (n, pieces)."""
-
-    def blend(
-        self, other: Any, bounds: NDArray[np.int64], wa: NDArray[np.float64], wb: NDArray[np.float64]
-    ) -> Any:
-        """The sum a wa + b wb, with weights of shape (n, pieces) that are constant in each piece."""
-
-
-def namespace(*arrays: Any) -> Any:
-    """The array-API namespace of the arrays; asked for in every formula, so numpy's is found without a search."""
-    if all(type(array) is np.ndarray for array in arrays):
-        return array_api_compat.numpy
-    return array_api_compat.array_namespace(*arrays)
-
-
 def as_batch(genomes: Any) -> Batch:
     """Genomes as a user has them, as a batch: a list of arrays of one shape is an array, other sequences are lists.
 
@@ -89,7 +52,7 @@ def as_batch(genomes: Any) -> Batch:
     if is_array_api_obj(genomes):
         if not genomes.ndim:
             raise ValueError("a batch of genomes needs a leading axis, got a single number.")
-        return _detached(genomes)
+        return detached(genomes)
     if isinstance(genomes, BatchType) and not hasattr(genomes, "columns"):  # a data frame joins by columns
         return genomes
     if not isinstance(genomes, Sequence) or isinstance(genomes, str | bytes):
@@ -121,7 +84,7 @@ def conform(genomes: Batch, n: int, template: Batch, what: str) -> Batch:
         raise ValueError(f"{what} must be arrays of shape {shape} as the initial genomes, got {given}.")
     if genomes.dtype != template.dtype:
         _fits(genomes, template, what)
-    return _detached(genomes)
+    return detached(genomes)
 
 
 def positions(chosen: Any, length: int) -> NDArray[np.intp]:
@@ -143,15 +106,6 @@ def positions(chosen: Any, length: int) -> NDArray[np.intp]:
     return array
 
 
-def to_numpy(values: Any) -> NDArray[Any]:
-    """Values as a numpy array, wherever they are; half precision that numpy lacks becomes single."""
-    if is_torch_array(values):
-        values = values.detach().cpu()
-        values = values.float() if is_floating(values) and values.itemsize < 4 else values
-        return np.asarray(values.numpy())
-    return np.asarray(values)
-
-
 def take(batch: Batch, indices: ArrayLike) -> Batch:
     """The rows at `indices` as a new batch; arrays are copied, objects in a list are not."""
     indices = np.asarray(indices, dtype=np.intp)
@@ -163,18 +117,6 @@ def take(batch: Batch, indices: ArrayLike) -> Batch:
     if isinstance(batch, list):
         return [batch[i] for i in indices]
     return batch.take(indices)
-
-
-def reshape(batch: Batch, shape: tuple[int, ...]) -> Batch:
-    """An array in another shape; `Vectors` have only one."""
-    return batch if isinstance(batch, Vectors) else namespace(batch).reshape(batch, shape)
-
-
-def is_floating(batch: Any) -> bool:
-    """Whether an array holds real floating-point numbers."""
-    if isinstance(batch, np.ndarray):
-        return bool(batch.dtype.kind == "f")
-    return bool(namespace(batch).isdtype(batch.dtype, "real floating"))
 
 
 def join(a: Batch, b: Batch) -> Batch:
@@ -220,86 +162,9 @@ def stack(genomes: Sequence[Any], template: Batch) -> Batch:
     return batch
 
 
-def like(values: Any, template: Any, dtype: Any = None) -> Any:
-    """`values` as an array of the template's library and device (and dtype, unless another is asked for)."""
-    if isinstance(template, np.ndarray):
-        return np.asarray(values, dtype=template.dtype if dtype is None else dtype)
-    xp = namespace(template)
-    return xp.asarray(values, dtype=template.dtype if dtype is None else dtype, device=device(template))
-
-
-class GrowingBatch:
-    """A batch that rows join and leave without the others being copied.
-
-    Arrays live in one buffer with room to grow, and the last rows move into the places of those that leave. `batch` is
-    a view of the buffer, valid until the next change.
-    """
-
-    __slots__ = ("_array", "_buffer", "_length")
-
-    def __init__(self, batch: Batch, room: int) -> None:
-        self._array = bool(is_array_api_obj(batch))
-        self._length = len(batch)
-        self._buffer: Any = _with_room(batch, max(room, len(batch))) if self._array else batch
-        if isinstance(batch, list):
-            self._buffer = list(batch)
-
-    def __len__(self) -> int:
-        return self._length
-
-    @property
-    def batch(self) -> Batch:
-        """All rows; a numpy array comes as a read-only view."""
-        if not self._array:
-            return list(self._buffer) if isinstance(self._buffer, list) else self._buffer
-        view = self._buffer[: self._length, ...]
-        if isinstance(view, np.ndarray):
-            view.flags.writeable = False
-        return view
-
-    def add(self, batch: Batch) -> None:
-        """Append rows."""
-        length = self._length + len(batch)
-        if not self._array:
-            self._buffer = join(self._buffer, batch)
-        else:
-            if length > len(self._buffer):
-                self._buffer = _with_room(self._buffer, max(length, 2 * len(self._buffer)))
-            self._buffer[self._length : length, ...] = batch
-        self._length = length
-
-    def shorten(self, length: int, places: list[int], movers: list[int]) -> None:
-        """Cut off all rows from `length` on, after the rows `movers` have moved to `places` before it."""
-        self._length = length
-        if isinstance(self._buffer, np.ndarray):
-            if places:
-                self._buffer[places] = self._buffer[movers]
-        elif self._array or isinstance(self._buffer, list):
-            for place, mover in zip(places, movers, strict=True):
-                self._buffer[place] = self._buffer[mover]
-            if not self._array:
-                del self._buffer[length:]
-        else:
-            order = np.arange(length)
-            order[places] = movers
-            self._buffer = self._buffer.take(order)
-
-
 def _fits(genome: Any, template: Any, what: str) -> None:
     array = genome if is_array_api_obj(genome) else np.asarray(genome)
     if is_floating(array) and not is_floating(template):
         raise ValueError(
             f"{what} must not make {array.dtype} of {template.dtype} genomes, they would be cut: begin with floats."
         )
-
-
-def _detached(array: Any) -> Any:
-    """Without the history that torch would keep of how it was computed."""
-    return array.detach() if is_torch_array(array) else array
-
-
-def _with_room(batch: Batch, room: int) -> Batch:
-    xp = namespace(batch)
-    buffer = xp.empty((room, *batch.shape[1:]), dtype=batch.dtype, device=device(batch))
-    buffer[: len(batch), ...] = batch
-    return buffer

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche.batches import Batch
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from evoniche.population import Offspring, Population
+from evoniche.population import Offspring, Population
 
 __all__ = ["Crossover", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector", "Sharing"]
 

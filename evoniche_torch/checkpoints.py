@@ -17,7 +17,7 @@ from loguru import logger
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from evoniche.grams import BLOCK, GramTable
+from evoniche.merging.gram_table import BLOCK, GramTable
 from evoniche_torch.cache import Cache
 from evoniche_torch.compatibility import MergeError
 from evoniche_torch.folders import ModelFolder

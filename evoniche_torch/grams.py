@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche.grams import BLOCK
+from evoniche.merging.gram_table import BLOCK
 from evoniche_torch.compatibility import MergeError
 from evoniche_torch.index import TensorIndex
 from evoniche_torch.weights import Weights

@@ -9,8 +9,9 @@ from typing import final
 import attrs
 import torch
 
-from evoniche.genomes.recipe import Recipes
-from evoniche.seeds import Recipe, one_recipe
+from evoniche.merging.recipe import Recipe
+from evoniche.merging.recipes import Recipes
+from evoniche.merging.seeds import one_recipe
 from evoniche_torch.checkpoints import CheckpointSeeds
 from evoniche_torch.compatibility import MergeError
 from evoniche_torch.index import MERGED, TensorInfo

@@ -7,7 +7,7 @@ from typing import final
 
 import torch
 
-from evoniche.grams import GramTable
+from evoniche.merging.gram_table import GramTable
 from evoniche_torch.compatibility import check, tensor_mismatches
 from evoniche_torch.index import TensorIndex, TensorInfo, natural
 from evoniche_torch.seeds import TensorSeeds

@@ -12,7 +12,7 @@ from typing import Any, final
 
 import attrs
 
-from evoniche.seeds import Recipe
+from evoniche.merging.recipe import Recipe
 from evoniche_torch.cards import Card
 from evoniche_torch.compatibility import MergeError
 from evoniche_torch.index import MERGED, TensorIndex

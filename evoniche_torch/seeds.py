@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche.grams import GramTable
-from evoniche.seeds import Recipe, RecipeBatch, check_span, one_recipe
+from evoniche.merging.gram_table import GramTable
+from evoniche.merging.recipe import Recipe, RecipeBatch
+from evoniche.merging.seeds import check_span, one_recipe
 from evoniche_torch.index import TensorIndex
 
 __all__ = ["BLOCK", "TensorSeeds"]

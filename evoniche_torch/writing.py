@@ -15,8 +15,9 @@ import attrs
 import torch
 from tqdm import tqdm
 
-from evoniche.genomes.recipe import Recipes
-from evoniche.seeds import Recipe, one_recipe
+from evoniche.merging.recipe import Recipe
+from evoniche.merging.recipes import Recipes
+from evoniche.merging.seeds import one_recipe
 from evoniche_torch.cards import Card, render_card
 from evoniche_torch.checkpoints import CheckpointSeeds
 from evoniche_torch.folders import ModelFolder

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from loguru import logger
 
-from evoniche.cli import main
+from evoniche.commands import main
 from evoniche_baselines.methods import PAPER_METHODS
 
 COLUMNS = ["seed", "evaluations", "best", "mean", "coverage", "entropy", "test"]
@@ -181,7 +181,7 @@ def ctrl_c_is_heard():
 
 
 def test_ctrl_c_keeps_what_is_there(tmp_path, ctrl_c_is_heard):
-    command = [sys.executable, "-c", "from evoniche.cli import main; main()", "run", "digits", "--runs", "3"]
+    command = [sys.executable, "-c", "from evoniche.commands import main; main()", "run", "digits", "--runs", "3"]
     command += ["--evaluations", "1000000000", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         shown = b""

@@ -28,7 +28,7 @@ def test_networks_need_torch_alone():
     assert (set(OPTIONAL) | {"datasets", "accelerate"}) & loaded <= OF_TORCH
 
 
-@pytest.mark.parametrize("module", ["evoniche.cli", "evoniche.plots"])
+@pytest.mark.parametrize("module", ["evoniche.commands", "evoniche.plots"])
 def test_the_outer_modules_wait_until_they_are_used(module):
     assert not set(OPTIONAL) & set(python(f"import sys, {module}; print(*sys.modules)"))
 
@@ -61,7 +61,7 @@ def test_the_command_line_says_what_it_lacks():
     code = """
 import sys
 sys.modules["click"] = None
-from evoniche.cli import main
+from evoniche.commands import main
 main()
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -17,11 +17,11 @@ from evoniche import (
     SplitSlerpCrossover,
     UniformCrossover,
     ga,
-    grams,
     m2n2,
     merge,
 )
-from evoniche.grams import GramTable
+from evoniche.merging import gram_table
+from evoniche.merging.gram_table import GramTable
 from evoniche.randomness import generator
 
 SIZE = 203
@@ -633,7 +633,7 @@ def test_matings_of_recipes_read_a_block_for_each_new_cut():
 
 
 def test_no_more_than_some_cuts_are_remembered(monkeypatch):
-    monkeypatch.setattr(grams, "_PARTS_KEPT", 40)
+    monkeypatch.setattr(gram_table, "_PARTS_KEPT", 40)
     table, read = spied_table(100, 100_000, count=2)
     cuts = [150 + 100 * number for number in range(200)]
 

@@ -34,8 +34,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from evoniche._validators import check_roles, genome_rows, whole_number
 from evoniche.batches import Batch, rows, stack
-from evoniche.checks import check_roles, genome_rows, whole_number
 from evoniche.genomes import ObjectGenome
 from evoniche.mates import AttractionMateSelector
 from evoniche.population import Population

@@ -44,8 +44,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.batches import Batch, is_floating, like, to_numpy
-from evoniche.checks import check_roles, genome_rows
+from evoniche._validators import check_roles, genome_rows
+from evoniche.arrays import is_floating, like, to_numpy
+from evoniche.batches import Batch
 from evoniche.genomes import PermutationGenome, RealGenome
 from evoniche.mates import AttractionMateSelector
 from evoniche.population import NOBODY, Population

@@ -10,11 +10,12 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import evoniche as ev
+from evoniche._validators import check_roles, whole_number
 from evoniche.batches import Batch, conform, take
-from evoniche.checks import check_roles, read_scores, whole_number
-from evoniche.lifting import as_crossover, as_mutation
+from evoniche.function_operators import as_crossover, as_mutation
 from evoniche.population import NOBODY, Offspring, Population
 from evoniche.roles import Crossover, MateSelector, Mutation, Replacement, Selector, Sharing
+from evoniche.scores import read_scores
 
 try:
     from ribs.archives import ArchiveBase, ArchiveStats, ArrayStore

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.batches import Batch, join, like, namespace, take, to_numpy
-from evoniche.checks import at_least, float_genomes, probability
+from evoniche._validators import at_least, float_genomes, probability
+from evoniche.arrays import like, namespace, to_numpy
+from evoniche.batches import Batch, join, take
 from evoniche.roles import Crossover
 
 __all__ = ["DifferentialCrossover"]

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.batches import Batch, like, namespace
-from evoniche.checks import genome_rows, whole
+from evoniche._validators import genome_rows, whole
+from evoniche.arrays import like, namespace
+from evoniche.batches import Batch
 from evoniche.roles import Crossover
 
 __all__ = ["KPointCrossover"]

@@ -8,9 +8,9 @@ import attrs
 import numpy as np
 from numpy.random import Generator
 
+from evoniche._validators import probability
 from evoniche.batches import Batch, join, take
-from evoniche.checks import probability
-from evoniche.lifting import as_crossover
+from evoniche.function_operators import as_crossover
 from evoniche.roles import Crossover
 
 __all__ = ["OccasionalCrossover"]

@@ -8,8 +8,8 @@ import attrs
 from numpy.random import Generator
 
 from evoniche import functional
-from evoniche.batches import Batch, reshape
-from evoniche.checks import flat_vectors
+from evoniche.batches import Batch
+from evoniche.crossovers._flat import flat_vectors, reshape
 from evoniche.functional import Chromosomes
 from evoniche.roles import Crossover
 

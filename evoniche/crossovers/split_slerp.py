@@ -9,8 +9,9 @@ import numpy as np
 from numpy.random import Generator
 
 from evoniche import functional
-from evoniche.batches import Batch, reshape
-from evoniche.checks import flat_vectors, one_of
+from evoniche._validators import one_of
+from evoniche.batches import Batch
+from evoniche.crossovers._flat import flat_vectors, reshape
 from evoniche.functional import Angle, Chromosomes
 from evoniche.roles import Crossover
 

@@ -7,8 +7,9 @@ from typing import final
 import attrs
 from numpy.random import Generator
 
-from evoniche.batches import Batch, like, namespace
-from evoniche.checks import genome_arrays, probability
+from evoniche._validators import genome_arrays, probability
+from evoniche.arrays import like, namespace
+from evoniche.batches import Batch
 from evoniche.roles import Crossover
 
 __all__ = ["UniformCrossover"]

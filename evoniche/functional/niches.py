@@ -11,7 +11,8 @@ import numpy as np
 from array_api_compat import device
 from numpy.typing import ArrayLike
 
-from evoniche.batches import is_floating, like, namespace, take, to_numpy
+from evoniche.arrays import is_floating, like, namespace, to_numpy
+from evoniche.batches import take
 
 __all__ = [
     "EPS",

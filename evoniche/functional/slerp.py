@@ -15,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoniche.batches import Vectors, like, namespace, to_numpy
+from evoniche.arrays import like, namespace, to_numpy
 from evoniche.functional.chromosomes import Chromosomes
+from evoniche.functional.vectors import Vectors
 
 __all__ = ["Angle", "lerp", "slerp", "slerp_weights", "split_slerp"]
 

@@ -5,7 +5,6 @@ from evoniche.genomes.integer import IntegerGenome
 from evoniche.genomes.object import ObjectGenome
 from evoniche.genomes.permutation import PermutationGenome
 from evoniche.genomes.real import RealGenome
-from evoniche.genomes.recipe import RecipeGenome, Recipes
 
 __all__ = [
     "BinaryGenome",
@@ -13,6 +12,4 @@ __all__ = [
     "ObjectGenome",
     "PermutationGenome",
     "RealGenome",
-    "RecipeGenome",
-    "Recipes",
 ]

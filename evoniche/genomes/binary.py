@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from evoniche._validators import whole
 from evoniche.batches import Batch
-from evoniche.checks import whole
 from evoniche.genomes._array import ArrayGenome
 
 __all__ = ["BinaryGenome"]

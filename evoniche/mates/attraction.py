@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche import functional
-from evoniche.checks import at_least, check_capacity
+from evoniche._validators import at_least, check_capacity
 from evoniche.functional import Capacity
 from evoniche.mates._attracted import attracted
 from evoniche.roles import MateSelector

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.checks import check_roles
+from evoniche._validators import check_roles
 from evoniche.roles import MateSelector, Selector
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.checks import check_roles, whole
+from evoniche._validators import check_roles, whole
 from evoniche.distances import Distance, check_distance, distances
 from evoniche.roles import MateSelector, Selector
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.checks import at_least
+from evoniche._validators import at_least
 from evoniche.distances import Distance, check_distance, distances
 from evoniche.randomness import weighted_indices
 from evoniche.roles import MateSelector

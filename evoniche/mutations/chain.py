@@ -9,7 +9,7 @@ import attrs
 from numpy.random import Generator
 
 from evoniche.batches import Batch
-from evoniche.lifting import as_mutation
+from evoniche.function_operators import as_mutation
 from evoniche.roles import Mutation
 
 __all__ = ["ChainMutation"]

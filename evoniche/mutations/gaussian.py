@@ -7,8 +7,9 @@ from typing import final
 import attrs
 from numpy.random import Generator
 
-from evoniche.batches import Batch, like, namespace
-from evoniche.checks import float_genomes, greater_than, probability
+from evoniche._validators import float_genomes, greater_than, probability
+from evoniche.arrays import like, namespace
+from evoniche.batches import Batch
 from evoniche.randomness import normal32
 from evoniche.roles import Mutation
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.batches import Batch, like, namespace
-from evoniche.checks import check_range, genome_arrays, probability, whole_numbers
+from evoniche._validators import check_range, genome_arrays, probability, whole_numbers
+from evoniche.arrays import like, namespace
+from evoniche.batches import Batch
 from evoniche.roles import Mutation
 
 __all__ = ["IntegerResetMutation"]

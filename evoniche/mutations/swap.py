@@ -8,8 +8,9 @@ import attrs
 import numpy as np
 from numpy.random import Generator
 
-from evoniche.batches import Batch, like
-from evoniche.checks import genome_rows, whole
+from evoniche._validators import genome_rows, whole
+from evoniche.arrays import like
+from evoniche.batches import Batch
 from evoniche.roles import Mutation
 
 __all__ = ["SwapMutation"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 
 import attrs
 
-from evoniche.checks import whole
+from evoniche._validators import whole
 from evoniche.distances import Distance, check_distance
 from evoniche.replacements._nearest import nearest_drawn
 from evoniche.roles import Replacement

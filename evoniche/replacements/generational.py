@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import attrs
 import numpy as np
 
-from evoniche.checks import whole
+from evoniche._validators import whole
 from evoniche.population import NOBODY
 from evoniche.roles import Replacement
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoniche.batches import Batch, take
-from evoniche.checks import read_scores
-from evoniche.lifting import as_scorer
+from evoniche.function_operators import as_scorer
 from evoniche.roles import Genome, Scorer
+from evoniche.scores import read_scores
 
 __all__ = ["RecordedScorer"]
 

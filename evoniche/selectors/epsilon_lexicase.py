@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche import functional
-from evoniche.checks import at_least, one_of
+from evoniche._validators import at_least, one_of
 from evoniche.functional import Epsilon, EpsilonVariant
 from evoniche.roles import Selector
 

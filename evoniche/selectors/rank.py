@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.checks import at_least, at_most
+from evoniche._validators import at_least, at_most
 from evoniche.randomness import weighted_indices
 from evoniche.roles import Selector
 

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche.checks import greater_than, whole
+from evoniche._validators import greater_than, whole
 from evoniche.roles import Sharing
 
 if TYPE_CHECKING:

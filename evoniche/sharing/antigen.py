@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.checks import whole
+from evoniche._validators import whole
 from evoniche.roles import Sharing
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche.checks import at_least, whole
+from evoniche._validators import at_least, whole
 from evoniche.distances import Distance, check_distance, member_distances
 from evoniche.roles import Sharing
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche import functional
-from evoniche.checks import at_least, check_capacity
+from evoniche._validators import at_least, check_capacity
 from evoniche.functional import Capacity
 from evoniche.roles import Sharing
 

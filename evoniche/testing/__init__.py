@@ -21,11 +21,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche.batches import Batch, join, take
-from evoniche.checks import read_scores
-from evoniche.lifting import as_crossover, as_mutation, as_scorer
+from evoniche.function_operators import as_crossover, as_mutation, as_scorer
 from evoniche.population import Population
 from evoniche.randomness import generator
 from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
+from evoniche.scores import read_scores
 from evoniche.testing._harness import (
     CASES,
     MEMBERS,

@@ -15,7 +15,8 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 from numpy.typing import ArrayLike, NDArray
 
-from evoniche.batches import Batch, BatchType, namespace, take
+from evoniche.arrays import namespace
+from evoniche.batches import Batch, BatchType, take
 from evoniche.population import NOBODY, Offspring, Population
 from evoniche.randomness import generator
 from evoniche.roles import Replacement

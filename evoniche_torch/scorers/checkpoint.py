@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from evoniche import Recipes, Scorer
-from evoniche.batches import Batch, to_numpy
+from evoniche.arrays import to_numpy
+from evoniche.batches import Batch
 from evoniche_torch.loading import load_into
 from evoniche_torch.seeds import TensorSeeds
 

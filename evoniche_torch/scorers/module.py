@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch.func import functional_call, vmap
 
 from evoniche import Recipes, Scorer
-from evoniche.batches import Batch, to_numpy
-from evoniche.checks import whole_number
+from evoniche._validators import whole_number
+from evoniche.arrays import to_numpy
+from evoniche.batches import Batch
 from evoniche_torch.genomes import split
 from evoniche_torch.index import TensorInfo
 from evoniche_torch.modules import ModuleSeeds

@@ -13,7 +13,7 @@ from measure import Row, breakdown, rounds, table
 from numpy.typing import NDArray
 
 import evoniche
-from evoniche.grams import BLOCK, GramTable
+from evoniche.merging.gram_table import BLOCK, GramTable
 from evoniche.randomness import generator
 
 NAME = "recipes"

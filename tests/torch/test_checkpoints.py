@@ -25,8 +25,8 @@ from models import (
 )
 from safetensors.torch import load_file, save_file
 
-from evoniche.grams import BLOCK
-from evoniche.seeds import Recipe
+from evoniche.merging.gram_table import BLOCK
+from evoniche.merging.recipe import Recipe
 from evoniche_torch import grams, safetensors_files
 from evoniche_torch.checkpoints import CheckpointSeeds
 from evoniche_torch.compatibility import MergeError

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from evoniche import functional
 from evoniche.batches import Batch, take
-from evoniche.checks import read_scores
-from evoniche.lifting import as_scorer
+from evoniche.function_operators import as_scorer
+from evoniche.scores import read_scores
 from evoniche_baselines.method import Method
 from evoniche_baselines.parallel import advance
 from evoniche_baselines.problem import Problem

@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 import pandas as pd
 
-from evoniche.checks import whole_number
+from evoniche._validators import whole_number
 from evoniche_baselines import parallel
 from evoniche_baselines.compare.runs import Run, Task, run
 from evoniche_baselines.compare.store import Store

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from evoniche.batches import Batch, as_batch, stack
-from evoniche.lifting import as_crossover, as_mutation
+from evoniche.function_operators import as_crossover, as_mutation
 from evoniche.randomness import generator
 from evoniche_baselines.problem import Problem
 

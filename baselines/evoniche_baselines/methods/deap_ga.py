@@ -8,9 +8,9 @@ import numpy as np
 from deap import algorithms, base, tools
 from numpy.typing import NDArray
 
+from evoniche._validators import whole_number
 from evoniche.batches import Batch, stack
-from evoniche.checks import whole_number
-from evoniche.lifting import as_crossover, as_mutation
+from evoniche.function_operators import as_crossover, as_mutation
 from evoniche.randomness import generator
 from evoniche_baselines.method import method
 from evoniche_baselines.methods._common import LibraryRandomness, first_genomes, objects

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from ribs.archives import GridArchive
 
+from evoniche._validators import whole_number
 from evoniche.batches import Batch, stack
-from evoniche.checks import whole_number
 from evoniche.randomness import generator, weighted_indices
 from evoniche_baselines.method import method
 from evoniche_baselines.methods._common import first_genomes, objects, vary

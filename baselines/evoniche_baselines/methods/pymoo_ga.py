@@ -17,7 +17,7 @@ from pymoo.core.termination import NoTermination
 from pymoo.problems.static import StaticProblem
 
 from evoniche.batches import Batch, stack
-from evoniche.lifting import as_crossover, as_mutation
+from evoniche.function_operators import as_crossover, as_mutation
 from evoniche_baselines.method import method
 from evoniche_baselines.methods._common import first_genomes, objects
 from evoniche_baselines.problem import Problem

@@ -31,8 +31,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche import RealGenome, UniformCrossover
+from evoniche._validators import float_genomes, greater_than
 from evoniche.batches import Batch
-from evoniche.checks import float_genomes, greater_than
 from evoniche.roles import Mutation, Scorer
 from evoniche_baselines.problem import Descriptor, Problem, RealVectors
 

@@ -14,7 +14,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array, eye_array, hstack
 
 from evoniche import Crossover, Genome, Mutation, Scorer
-from evoniche.checks import whole, whole_number
+from evoniche._validators import whole, whole_number
 from evoniche.randomness import generator
 from evoniche_baselines.problem import Problem
 

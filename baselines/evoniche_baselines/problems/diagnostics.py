@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche import Mutation, Scorer
-from evoniche.checks import one_of, probability, whole_number
+from evoniche._validators import one_of, probability, whole_number
 from evoniche.genomes import RealGenome
 from evoniche.mutations import GaussianMutation
 from evoniche_baselines.problem import Problem, RealVectors

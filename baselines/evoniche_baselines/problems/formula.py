@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche import Scorer
-from evoniche.checks import whole
+from evoniche._validators import whole
 
 __all__ = ["Formula", "read_dimacs", "write_dimacs"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import hadamard
 
 from evoniche import Scorer
-from evoniche.checks import whole_number
+from evoniche._validators import whole_number
 from evoniche.crossovers import KPointCrossover, OccasionalCrossover
 from evoniche.genomes import BinaryGenome
 from evoniche.mutations import BitFlipMutation

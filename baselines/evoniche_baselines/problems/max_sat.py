@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.checks import whole_number
+from evoniche._validators import whole_number
 from evoniche.crossovers import UniformCrossover
 from evoniche.genomes import BinaryGenome
 from evoniche.mutations import BitFlipMutation

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche import Scorer
-from evoniche.checks import whole_number
+from evoniche._validators import whole_number
 from evoniche.genomes import BinaryGenome
 from evoniche_baselines.problem import Problem
 

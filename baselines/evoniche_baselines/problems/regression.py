@@ -35,8 +35,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from evoniche._validators import whole_number
 from evoniche.batches import Batch
-from evoniche.checks import whole_number
 from evoniche.randomness import generator
 from evoniche.roles import Scorer
 from evoniche_baselines.problem import Problem

@@ -15,16 +15,17 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
-from evoniche._budget import Budget
-from evoniche._interrupts import Interrupts
-from evoniche._pending import Pending
+from evoniche._validators import check_roles, whole_number
 from evoniche.batches import Batch, as_batch, conform, take
-from evoniche.checks import check_roles, read_importance, read_scores, whole_number
-from evoniche.history import History, Result, describe
-from evoniche.lifting import as_crossover, as_mutation, as_scorer
+from evoniche.evolution.budget import Budget
+from evoniche.evolution.history import History, Result, describe
+from evoniche.evolution.interrupts import Interrupts
+from evoniche.evolution.pending import Pending
+from evoniche.function_operators import as_crossover, as_mutation, as_scorer
 from evoniche.population import NOBODY, Individual, Offspring, Population
 from evoniche.randomness import fresh_seed, generator
 from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
+from evoniche.scores import read_importance, read_scores
 
 __all__ = ["Evolution"]
 

@@ -14,7 +14,7 @@ def main() -> None:
         SystemExit: Always, with 0 or an error's number.
     """
     try:
-        from evoniche.commands import commands
+        from evoniche.commands.group import commands
     except ImportError as error:
         sys.exit(f"evoniche: the command line needs {error.name}: pip install 'evoniche[cli]'.")
     commands(prog_name="evoniche")

@@ -7,7 +7,7 @@ from typing import final
 
 import attrs
 
-from evoniche.checks import at_least, whole
+from evoniche._validators import at_least, whole
 
 __all__ = ["Budget"]
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from evoniche import batches
-from evoniche.batches import Batch, GrowingBatch, take
-from evoniche.checks import read_importance, read_scores
-from evoniche.offspring import NOBODY, Individual, Offspring
+from evoniche.batches import Batch, take
+from evoniche.population.growing import GrowingBatch
+from evoniche.population.offspring import NOBODY, Individual, Offspring
 from evoniche.randomness import generator
-
-if TYPE_CHECKING:
-    from evoniche.roles import Sharing
+from evoniche.scores import read_importance, read_scores
 
 __all__ = ["NOBODY", "Individual", "Offspring", "Population"]
 
@@ -23,6 +21,13 @@ _NEVER = (-1, True, None, None, None)
 
 _SHARING = 2
 """Second part of the key of what is drawn by a sharing; see `offspring` for the others."""
+
+
+class MakesFitness(Protocol):
+    """What a population asks of a `Sharing`, which stands above it."""
+
+    def fitness(self, population: Population, /) -> NDArray[np.floating]:
+        """The fitness of every member, shape (members,)."""
 
 
 @final
@@ -36,7 +41,7 @@ class Population:
     def __init__(
         self,
         limit: int,
-        sharing: Sharing | None = None,
+        sharing: MakesFitness | None = None,
         importance: NDArray[np.float64] | None = None,
         seed: int = 0,
     ) -> None:
@@ -67,7 +72,7 @@ class Population:
         cls,
         scores: ArrayLike,
         genomes: Batch | None = None,
-        sharing: Sharing | None = None,
+        sharing: MakesFitness | None = None,
         importance: ArrayLike | None = None,
     ) -> Population:
         """A population made of scores alone, for using an operator outside of an evolution.

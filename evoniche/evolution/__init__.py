@@ -1,0 +1,6 @@
+"""The loop that joins the roles, and what it keeps of a run."""
+
+from evoniche.evolution.history import History, Result
+from evoniche.evolution.loop import Evolution
+
+__all__ = ["Evolution", "History", "Result"]
