@@ -3,9 +3,8 @@
 `m2n2` and `ga` are ready-made; `Evolution` joins parts of your choice; `roles` says what each part does.
 """
 
-from loguru import logger
-
 from evoniche import functional
+from evoniche._log import enable_logging
 from evoniche.algorithms import ga, m2n2
 from evoniche.batches import BatchType
 from evoniche.crossovers import (
@@ -71,8 +70,6 @@ from evoniche.sharing import (
     RawSharing,
     SpeciationSharing,
 )
-
-logger.disable("evoniche")
 
 __version__ = "0.1.0"
 
@@ -148,6 +145,7 @@ __all__ = [
     "UniformMateSelector",
     "UniformSelector",
     "WorstReplacement",
+    "enable_logging",
     "functional",
     "ga",
     "m2n2",

@@ -2,26 +2,38 @@
 
 A *batch* is a number of genomes: an array with a leading axis, a list of objects, or a batch type of its own.
 `rng` is a `numpy.random.Generator`, always the last argument and the only source of randomness.
+
+`G` is the type of one genome: `Genome[G]`, `Crossover[G]` and `Evolution[G]` have to agree about it, so that a type
+checker finds a crossover that returns something else. `class MyCrossover(Crossover)` leaves it open.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sized
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.batches import Batch
+from evoniche.batches import Batch, as_batch
 from evoniche.population import Offspring, Population
 
-__all__ = ["Crossover", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector", "Sharing"]
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    G = TypeVar("G", default=Any)
+else:
+    from typing import TypeVar
+
+    G = TypeVar("G")
+
+__all__ = ["Crossover", "G", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector", "Sharing"]
 
 
-class Genome(ABC):
-    """A representation: how candidate solutions are made, compared and stored."""
+class Genome(ABC, Generic[G]):
+    """A representation: how candidate solutions are made and, where an operator asks for it, compared and stored."""
 
     __slots__ = ()
 
@@ -29,7 +41,21 @@ class Genome(ABC):
     def sample(self, n: int, *, rng: Generator) -> Batch:
         """A batch of n random genomes."""
 
-    @abstractmethod
+    def batch(self, genomes: Any) -> Batch:
+        """Genomes as a user has them, as a batch of this representation.
+
+        Raises:
+            ValueError: They are no genomes of this representation.
+        """
+        return as_batch(genomes)
+
+    def repair(self, batch: Batch, *, rng: Generator) -> Batch:  # noqa: ARG002 - for representations that draw
+        """Children as operators made them, brought back inside of the representation's bounds.
+
+        A representation without bounds returns them as they are.
+        """
+        return batch
+
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
         """How far apart each genome of a is from each of b.
 
@@ -39,21 +65,28 @@ class Genome(ABC):
         Raises:
             NotImplementedError: This representation has no distance.
         """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no distance: define distance(a, b), or choose distance='scores'."
+        )
 
-    @abstractmethod
     def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
         """The batch as named arrays without object dtype, for a file.
 
         Raises:
             NotImplementedError: This representation cannot be stored.
         """
+        raise NotImplementedError(f"{type(self).__name__} cannot be stored: define pack(batch) and unpack(arrays).")
 
-    @abstractmethod
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
-        """The batch that `pack` made these arrays of."""
+        """The batch that `pack` made these arrays of.
+
+        Raises:
+            NotImplementedError: This representation cannot be stored.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be stored: define pack(batch) and unpack(arrays).")
 
 
-class Scorer(ABC):
+class Scorer(ABC, Generic[G]):
     """What is asked of a solution."""
 
     __slots__ = ()
@@ -107,23 +140,23 @@ class MateSelector(ABC):
         """
 
 
-class Crossover(ABC):
+class Crossover(ABC, Generic[G]):
     """How two parents become a child."""
 
     __slots__ = ()
 
     @abstractmethod
-    def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
+    def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Sized:
         """A batch of n children of n first parents a and their mates b, which stay as they are."""
 
 
-class Mutation(ABC):
+class Mutation(ABC, Generic[G]):
     """How a child differs from what it inherits."""
 
     __slots__ = ()
 
     @abstractmethod
-    def mutate(self, genomes: Batch, *, rng: Generator) -> Batch:
+    def mutate(self, genomes: Batch, *, rng: Generator) -> Sized:
         """A batch of mutants of these genomes, which stay as they are."""
 
 

@@ -1,7 +1,5 @@
 """Neural networks for evoniche: checkpoints and modules as seeds, merged models as files, and scorers for both."""
 
-from loguru import logger
-
 from evoniche_torch.cards import Card
 from evoniche_torch.checkpoints import CheckpointSeeds
 from evoniche_torch.compatibility import MergeError
@@ -18,8 +16,6 @@ from evoniche_torch.scorers import (
 )
 from evoniche_torch.seeds import TensorSeeds
 from evoniche_torch.writing import write_checkpoint
-
-logger.disable("evoniche_torch")
 
 __all__ = [
     "Card",

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from loguru import logger
 from numpy.typing import NDArray
 
+from evoniche import _log
 from evoniche_torch.compatibility import MergeError
 
 __all__ = ["Cache", "cache_folder", "clear"]
@@ -129,7 +129,7 @@ class Cache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, NotImplementedError, TypeError):
-            logger.info("The cached sums {} are damaged: they are made again.", key)
+            _log.info("The cached sums {} are damaged: they are made again.", key)
             return None
         good = kept == key and sums.shape == shape and sums.dtype == np.float64 and np.isfinite(sums).all()
         return sums if good else None
@@ -165,7 +165,7 @@ class Cache:
             made = None
         except OSError as error:
             self._writable = False
-            logger.warning("The cache {} cannot be written ({}): next time the models are read once more.",
+            _log.warning("The cache {} cannot be written ({}): next time the models are read once more.",
                            self.folder, error)
         finally:
             if made is not None:

@@ -13,10 +13,10 @@ from typing import final
 
 import numpy as np
 import torch
-from loguru import logger
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from evoniche import _log
 from evoniche.merging.gram_table import BLOCK, GramTable
 from evoniche_torch.cache import Cache
 from evoniche_torch.compatibility import MergeError
@@ -171,18 +171,18 @@ class CheckpointSeeds(TensorSeeds):
             if not all(equal(first, tensor.name, other, tensor.name, tensor.size) for other in others)
         ]
         if differing:
-            logger.warning("{} tensors that are no floats differ between the models (such as {}): they are copied from "
+            _log.warning("{} tensors that are no floats differ between the models (such as {}): they are copied from "
                            "{}.", len(differing), differing[0], self.labels[0])  # fmt: skip
 
     def _say_what_is_the_same(self, gram: NDArray[np.float64]) -> None:
         for (i, one), (j, other) in combinations(enumerate(self.labels), 2):
             if gram[i, i] * gram[j, j] - gram[i, j] ** 2 <= _SAME * gram[i, i] * gram[j, j] and gram[i, j]:
-                logger.warning("{} and {} are the same model, or multiples of each other: merging them adds nothing.",
+                _log.warning("{} and {} are the same model, or multiples of each other: merging them adds nothing.",
                                one, other)  # fmt: skip
         for label, square in zip(self.labels, np.diagonal(gram), strict=True):
             if not square:
                 what = "zero everywhere" if self.base_label is None else f"equal to the base {self.base_label}"
-                logger.warning("{} is {}: merging it adds nothing.", label, what)
+                _log.warning("{} is {}: merging it adds nothing.", label, what)
 
 
 def _distinct(folders: Sequence[ModelFolder]) -> list[str]:

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from loguru import logger
-
+from evoniche import _log
 from evoniche_torch.index import MERGED, TensorInfo
 
 __all__ = ["IGNORED", "NOTED", "MergeError", "check", "config_mismatches", "tensor_mismatches", "tokenizer_mismatches"]
@@ -106,7 +105,7 @@ def config_mismatches(
         noted = [text for key, text in differing.items() if key.rsplit(".", 1)[-1] in NOTED]
         found += [f"config.json: {text}" for text in differing.values() if text not in noted]
         if noted:
-            logger.warning("config.json: {}. The models are merged all the same.", "; ".join(noted))
+            _log.warning("config.json: {}. The models are merged all the same.", "; ".join(noted))
     return found
 
 
@@ -179,7 +178,7 @@ def _tokenizers(label: str, folder: Path, other_label: str, other: Path) -> list
     places = (folder, other)
     names = [name for name in ("tokenizer.json", *_VOCABULARIES) if all((place / name).is_file() for place in places)]
     if not names:
-        logger.warning("The tokenizers of {} and {} are stored in different ways: not compared.", label, other_label)
+        _log.warning("The tokenizers of {} and {} are stored in different ways: not compared.", label, other_label)
     found = []
     for name in names[:1] if "tokenizer.json" in names else names:
         one, two = (folder / name).read_bytes(), (other / name).read_bytes()

@@ -11,10 +11,9 @@ from typing import Any, final
 import attrs
 import numpy as np
 import torch
-from loguru import logger
 from numpy.typing import NDArray
 
-from evoniche import Chromosomes, Evolution, Recipe, RecipeGenome, Recipes, RecordedScorer, merge
+from evoniche import Chromosomes, Evolution, Recipe, RecipeGenome, Recipes, RecordedScorer, _log, merge
 from evoniche_torch.checkpoints import CheckpointSeeds
 from evoniche_torch.live import LiveModel
 from evoniche_torch.loading import load_into
@@ -108,7 +107,7 @@ class MergeRun:
             try:
                 later = [self._later(self.held_out, recipe) for recipe in (*Recipes.of_seeds(self.seeds), best)]
             except (Exception, KeyboardInterrupt) as error:
-                logger.warning("the table is without the cases held out: {}", str(error) or "interrupted")
+                _log.warning("the table is without the cases held out: {}", str(error) or "interrupted")
             else:
                 rows = [row | more for row, more in zip(rows, later, strict=True)]
         return dict(zip(names, rows, strict=True))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from loguru import logger
 
+from evoniche import enable_logging
 from evoniche.commands import main
 from evoniche_baselines.methods import PAPER_METHODS
 
@@ -40,7 +41,7 @@ def evoniche(*arguments):
     finally:
         sys.argv = before
         logger.remove()
-        logger.disable("evoniche")
+        enable_logging(False)
     return Ended(ended.value.code, out.getvalue(), err.getvalue())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from loguru import logger
 
-from evoniche import __version__
+from evoniche import __version__, _log
 
 __all__ = ["commands"]
 
@@ -58,8 +58,7 @@ def commands(verbose: bool) -> None:
     """Evolutionary algorithms with natural niches."""
     logger.remove()
     logger.add(sys.stderr, level="DEBUG" if verbose else "WARNING", format="{level}: {message}")
-    logger.enable("evoniche")
-    logger.enable("evoniche_torch")
+    _log.enable_logging()
 
 
 @commands.group(cls=_Installed, entry_point="evoniche.experiments", extra="baselines")

@@ -10,11 +10,11 @@ from typing import Any, final
 
 import attrs
 import numpy as np
-from loguru import logger
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
+from evoniche import _log
 from evoniche._validators import check_roles, whole_number
 from evoniche.batches import Batch, as_batch, conform, take
 from evoniche.evolution.budget import Budget
@@ -220,10 +220,10 @@ class Evolution:
             except KeyboardInterrupt:
                 stopped = "interrupted"
                 bar.clear()
-                logger.warning("interrupted after {} evaluations", self.evaluations)
+                _log.warning("interrupted after {} evaluations", self.evaluations)
                 with suppress(KeyboardInterrupt):  # a second one does without the last record
                     record(bar)
-        logger.info("stopped by {} after {} evaluations in {:.1f} s", stopped, self.evaluations, self._seconds)
+        _log.info("stopped by {} after {} evaluations in {:.1f} s", stopped, self.evaluations, self._seconds)
         return self.result(stopped)
 
     def result(self, stopped: str = "") -> Result:

@@ -49,7 +49,8 @@ class RecipeGenome(Genome):
         b = (a + rng.integers(1, max(2, len(batch)), size=len(a))) % len(batch)  # another, where there is one
         parents = batch.take(a), batch.take(b)
         if self.crossover is not None:
-            return batch.join(self.crossover.cross(*parents, rng=rng))
+            merged_pairs: Any = self.crossover.cross(*parents, rng=rng)
+            return batch.join(merged_pairs)
         return batch.join(functional.slerp(*parents, rng.random(len(a))))
 
     def distance(self, a: Batch, b: Batch) -> Floats:

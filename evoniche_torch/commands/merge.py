@@ -12,9 +12,8 @@ from typing import Any
 
 import click
 import torch
-from loguru import logger
 
-from evoniche import Recipe, Recipes, Result
+from evoniche import Recipe, Recipes, Result, _log
 from evoniche_torch.cards import Card
 from evoniche_torch.checkpoints import CheckpointSeeds
 from evoniche_torch.commands.options import SectionedCommand, merge_options, pairs
@@ -47,7 +46,7 @@ def merge(models: tuple[Path, ...], **options: Any) -> None:
     try:
         _merge(models, options)
     except (ValueError, ImportError, OSError) as error:
-        logger.debug("{}", traceback.format_exc())
+        _log.debug("{}", traceback.format_exc())
         raise click.ClickException(str(error)) from error
 
 
@@ -74,7 +73,7 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
             click.echo(describe_plan(run, trial, chromosomes=groups, **plan))
             return
         if options["evaluations"] <= seeds.count + options["warmup"]:
-            logger.warning("no more than the {} seeds and {} random merges of them are scored: give more --evaluations "
+            _log.warning("no more than the {} seeds and {} random merges of them are scored: give more --evaluations "
                            "or a smaller --warmup.", seeds.count, options["warmup"])  # fmt: skip
         names = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "seed")
         evolution = run.evolution(

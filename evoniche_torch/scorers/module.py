@@ -10,11 +10,10 @@ from typing import Any, Literal, final
 
 import numpy as np
 import torch
-from loguru import logger
 from numpy.typing import ArrayLike, NDArray
 from torch.func import functional_call, vmap
 
-from evoniche import Recipes, Scorer
+from evoniche import Recipes, Scorer, _log
 from evoniche._validators import whole_number
 from evoniche.arrays import to_numpy
 from evoniche.batches import Batch
@@ -168,7 +167,7 @@ class ModuleScorer(Scorer):
                                    "where vmap cannot take them.")
                     raise
                 scores = self._one_by_one(vectors)  # what is wrong without vmap too is raised here
-                logger.info("networks are scored one after the other, since vmap cannot take them: {}", error)
+                _log.info("networks are scored one after the other, since vmap cannot take them: {}", error)
                 self._vectorize = False
                 return scores
         return self._one_by_one(vectors)

@@ -9,6 +9,8 @@ import torch
 from loguru import logger
 from safetensors.torch import save_file
 
+from evoniche import enable_logging
+
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -174,9 +176,10 @@ def malicious_file(path, mark, *, old=False):
 def log():
     """The messages that are logged meanwhile."""
     messages = []
-    logger.enable("evoniche_torch")
+    enable_logging()
     sink = logger.add(lambda message: messages.append(message.record["message"]), level="INFO")
     try:
         yield messages
     finally:
         logger.remove(sink)
+        enable_logging(False)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from loguru import logger
 from models import llama, llama_folder, llama_tokenizer, tokenizer_json, write_json
 from safetensors.torch import load_file, save_file
 
+from evoniche import enable_logging
 from evoniche_torch import merging
 from evoniche_torch.checkpoints import CheckpointSeeds
 from evoniche_torch.commands import merge as command
@@ -93,9 +93,9 @@ def made(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_log():
     """As it is in a new process."""
-    logger.disable("evoniche_torch")
+    enable_logging(False)
     yield
-    logger.disable("evoniche_torch")
+    enable_logging(False)
 
 
 @pytest.fixture

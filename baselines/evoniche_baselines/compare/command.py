@@ -8,14 +8,15 @@ import re
 import shlex
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
-from loguru import logger
 
+from evoniche import _log
 from evoniche_baselines import specs
 from evoniche_baselines.compare.report import cores, iqm_with_interval, write_report
 from evoniche_baselines.compare.statistics import success, summary
@@ -166,7 +167,7 @@ def _explained(error: Exception) -> str:
     where = [note.removeprefix("in ") for note in getattr(error, "__notes__", ()) if _OF_A_RUN.match(note)]
     if not where and isinstance(error, ValueError | ImportError | OSError):
         return str(error)  # of what was asked for
-    logger.opt(exception=error).debug("the comparison ended with {}", type(error).__name__)
+    _log.debug("the comparison ended with {}", "".join(traceback.format_exception(error)))
     if not where:
         return f"{text}. The traceback: evoniche -v compare ..."
     return (f"{where[0]}: {text}\nFinished runs are kept; the same command goes on from there. "
