@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
 from numpy.typing import NDArray
 
-__all__ = ["fresh_seed", "generator", "normal32", "weighted_indices"]
+__all__ = [
+    "fresh_seed", "generator", "global_random_state", "kept_global_randomness", "normal32", "weighted_indices",
+]
 
 
 def fresh_seed() -> int:
@@ -25,6 +32,42 @@ def generator(seed: int, *key: int) -> Generator:
     True
     """
     return Generator(SFC64(SeedSequence(seed, spawn_key=key)))
+
+
+def global_random_state() -> dict[str, Any]:
+    """The state of the global generators: Python's, numpy's, and torch's if torch is loaded.
+
+    torch's are that of the processor, and those of GPUs once they are in use.
+    """
+    state: dict[str, Any] = {"random": random.getstate(), "numpy": np.random.get_state()}  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state["torch"] = torch.get_rng_state()
+        if torch.cuda.is_initialized():
+            state["cuda"] = torch.cuda.get_rng_state_all()
+    return state
+
+
+@contextmanager
+def kept_global_randomness() -> Iterator[None]:
+    """Leave the global generators after the block as they were before it, whoever seeds or draws from them in it.
+
+    >>> random.seed(1)
+    >>> with kept_global_randomness():
+    ...     random.seed(2)
+    >>> random.random()
+    0.13436424411240122
+    """
+    state = global_random_state()
+    try:
+        yield
+    finally:
+        random.setstate(state["random"])
+        np.random.set_state(state["numpy"])  # noqa: NPY002
+        if "torch" in state:
+            sys.modules["torch"].set_rng_state(state["torch"])
+        if "cuda" in state:
+            sys.modules["torch"].cuda.set_rng_state_all(state["cuda"])
 
 
 def normal32(shape: tuple[int, ...], *, rng: Generator) -> NDArray[np.float32]:

@@ -1,0 +1,229 @@
+"""Objects that a user names: `file.py:name` or `package.module:name`.
+
+A file is loaded once in a process, as a module whose name follows from its path, so two files of the same name do not
+collide. Any process that has evoniche can import that name, so what the file defines can be pickled and sent there.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import reduce
+from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+__all__ = ["failure", "load_module", "load_object", "neighbours", "own_names", "source_files", "split_name"]
+
+__path__: list[str] = []  # makes the modules below importable as submodules of this one, see _Finder
+_MARK = "file_"
+_beside: dict[Path, dict[str, ModuleType]] = {}
+"""Folder -> name -> module: what the files of each folder have imported from beside them."""
+
+
+def load_object(name: str, *, what: str = "object", accepts: Callable[[Any], bool] = lambda _: True) -> Any:
+    """Find an object by `file.py:name` or `package.module:name`; the name may have dots.
+
+    Args:
+        name: What the user wrote.
+        what: What it is to be, for messages: "scorer".
+        accepts: Whether an object may be what is meant; it also decides what a message lists.
+
+    Raises:
+        ValueError: The name has another form, there is no such file or object, or its file cannot be imported.
+
+    >>> load_object("math:sqrt")(9)
+    3.0
+    """
+    place, attribute = split_name(name, what)
+    module = load_module(place)
+    try:
+        found = reduce(getattr, attribute.split("."), module)
+    except AttributeError:
+        found = module  # is none that may be meant
+    if found is module or not accepts(found):
+        there = own_names(module, accepts)
+        near = get_close_matches(attribute, there, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{place} has no {what} {attribute!r}; it has {', '.join(there) or 'none'}.{meant}")
+    return found
+
+
+def split_name(name: str, what: str = "object") -> tuple[str, str]:
+    """The file or module, and the name in it.
+
+    Raises:
+        ValueError: The name has another form.
+
+    >>> split_name("tasks.py:maths")
+    ('tasks.py', 'maths')
+    """
+    place, _, attribute = name.rpartition(":")
+    module = all(part.isidentifier() for part in place.split("."))
+    if not (module or place.endswith(".py")) or not all(part.isidentifier() for part in attribute.split(".")):
+        raise ValueError(f"a {what} must be given as file.py:name or package.module:name, got {name!r}.")
+    return place, attribute
+
+
+def load_module(place: Path | str) -> ModuleType:
+    """A file as a module, or a module by its name.
+
+    While the file is imported, it finds the files beside it (`from helper import X`).
+
+    Raises:
+        ValueError: There is no such file or module, or it cannot be imported; with the line of the file that failed.
+    """
+    if isinstance(place, str) and not place.endswith(".py"):
+        file, name = None, place
+    else:
+        file, name = Path(place), _name_of(Path(place))
+        if not file.is_file():
+            raise ValueError(f"there is no file {file}.")
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if file is None and error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ValueError(f"there is no module {name}.") from error
+        raise ValueError(f"{place} cannot be imported: {failure(error, file)}") from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{place} cannot be imported: {failure(error, file)}") from error
+
+
+def own_names(module: ModuleType, accepts: Callable[[Any], bool] = callable) -> list[str]:
+    """What a module defines itself, rather than imports, and may be meant."""
+    return [
+        name for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", module.__name__) == module.__name__
+        and accepts(value)
+    ]
+
+
+@contextmanager
+def neighbours(file: Path | str) -> Iterator[None]:
+    """In this block, imports find the files beside a file, and leave no compiled ones there.
+
+    What was imported from beside files of other folders is out of sight meanwhile, so that each `helper.py` is the one
+    that its neighbour means. A call of a function that imports when it runs needs this as well. Only one thread at a
+    time may use it.
+
+    Args:
+        file: A Python file.
+    """
+    folder, bytecode = Path(file).resolve().parent, sys.dont_write_bytecode
+    hidden = {name: module for other, modules in _beside.items() if other != folder
+              for name, module in modules.items() if sys.modules.get(name) is module}
+    for name in hidden:
+        del sys.modules[name]
+    sys.modules.update(_beside.get(folder, {}))
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = bytecode
+        if str(folder) in sys.path:  # the file may have changed it
+            sys.path.remove(str(folder))
+        new = [name for name in sys.modules if name not in before and _is_neighbour(name, folder)]
+        _beside.setdefault(folder, {}).update({name: sys.modules[name] for name in new})
+        sys.modules.update(hidden)
+
+
+def source_files(file: Path | str) -> list[Path]:
+    """A Python file and those beside it that it imports, directly or not: what a result may depend on.
+
+    Imports are read, not run. A file that is not Python stands for itself.
+    """
+    file = Path(file).resolve()
+    found, left = [], [file]
+    while left:
+        path = left.pop()
+        if path not in found:
+            found.append(path)
+            left += _imported(path, file.parent)
+    return [file, *sorted(found[1:])]
+
+
+def failure(error: BaseException, file: Path | str | None) -> str:
+    """What an error says, and in which line of the user's file it was raised."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if file is None or isinstance(error, SyntaxError):  # which says its line itself
+        return text
+    path = Path(file).resolve()
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    return f"{text} (line {lines[-1]} of {path.name})" if lines else text
+
+
+def _name_of(file: Path) -> str:
+    """Of the module; the path can be read back from it."""
+    code = base64.b32encode(str(file.resolve()).encode(errors="surrogateescape")).decode().rstrip("=")
+    return f"{__name__}.{_MARK}{code}"
+
+
+class _Loader(SourceFileLoader):
+    """Runs a file while it can import its neighbours."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        with neighbours(self.path):
+            super().exec_module(module)
+
+
+class _Finder:
+    """Finds the modules that `_name_of` names, in whichever process they are imported."""
+
+    @staticmethod
+    def find_spec(name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
+                  ) -> ModuleSpec | None:
+        start = f"{__name__}.{_MARK}"
+        if not name.startswith(start):
+            return None
+        code = name.removeprefix(start)
+        path = base64.b32decode(code + "=" * (-len(code) % 8)).decode(errors="surrogateescape")
+        return spec_from_file_location(name, path, loader=_Loader(name, path))
+
+
+if _Finder not in sys.meta_path:
+    sys.meta_path.append(_Finder)
+
+
+def _is_neighbour(name: str, folder: Path) -> bool:
+    """Whether a module is a file of this folder that nobody would find but a file beside it."""
+    base = folder.joinpath(*name.split("."))
+    if _file_of(name) not in (f"{base}.py", str(base / "__init__.py")):
+        return False
+    top = name.partition(".")[0]
+    specs = [spec for finder in sys.meta_path if (spec := finder.find_spec(top, None)) is not None]
+    return not specs or specs[0].origin != _file_of(top)
+
+
+def _file_of(name: str) -> str | None:
+    return getattr(sys.modules.get(name), "__file__", None)
+
+
+def _imported(path: Path, folder: Path) -> Iterator[Path]:
+    """The files in a folder that a file imports."""
+    try:
+        tree = ast.parse(path.read_bytes()) if path.suffix == ".py" else None
+    except (OSError, SyntaxError, ValueError):
+        tree = None
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Import):
+            places = [folder.joinpath(*alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = folder if not node.level else path.parents[node.level - 1]
+            place = start.joinpath(*node.module.split(".")) if node.module else start
+            places = [place, *(place / alias.name for alias in node.names)]
+        else:
+            continue
+        for place in places:
+            above = [parent for parent in place.parents if parent != folder and folder in parent.parents]
+            for base in (place, *above):
+                yield from (file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
