@@ -24,7 +24,7 @@ def test_import_loads_nothing_optional():
 
 def test_networks_need_torch_alone():
     loaded = set(python("import sys, evoniche_torch; print(*sys.modules)"))
-    assert "evoniche_torch.scorers.harness" in loaded
+    assert "evoniche_torch.scorers.lm_eval" in loaded
     assert (set(OPTIONAL) | {"datasets", "accelerate"}) & loaded <= OF_TORCH
 
 

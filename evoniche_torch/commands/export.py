@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from evoniche_torch.checkpoints import CheckpointSeeds
-from evoniche_torch.recipe_files import read_recipe
-from evoniche_torch.writing import check_out, write_again
+from evoniche_torch.models import CheckpointSeeds
+from evoniche_torch.output import check_output_folder, read_recipe, rewrite_checkpoint
 
 __all__ = ["export"]
 
@@ -70,7 +69,7 @@ def _export(
         raise click.UsageError("--base is of recipes with a base, which this one has not.")
     places = models or tuple(Path(seed.path or "") for seed in record.seeds)
     of_base = base or (Path(record.base.path or "") if record.base else None)
-    check_out(out, overwrite=overwrite, inputs=[*places, *([of_base] if of_base else [])])
+    check_output_folder(out, overwrite=overwrite, inputs=[*places, *([of_base] if of_base else [])])
     with CheckpointSeeds(
         places,
         base=of_base,
@@ -81,4 +80,4 @@ def _export(
         allow_torch_files=torch_files,
         progress=progress,
     ) as seeds:
-        write_again(record, seeds, out, overwrite=overwrite, progress=progress)
+        rewrite_checkpoint(record, seeds, out, overwrite=overwrite, progress=progress)

@@ -14,18 +14,13 @@ import click
 import torch
 
 from evoniche import Recipe, Recipes, Result, _log
-from evoniche_torch.cards import Card
-from evoniche_torch.checkpoints import CheckpointSeeds
-from evoniche_torch.commands.options import SectionedCommand, merge_options, pairs
-from evoniche_torch.commands.plan import describe_plan
-from evoniche_torch.grouping import chromosomes
-from evoniche_torch.live import open_live
-from evoniche_torch.merging import MergeRun
-from evoniche_torch.provenance import draw_merge
-from evoniche_torch.safetensors_writer import parse_size
-from evoniche_torch.scorers import JoinedScorer
-from evoniche_torch.tasks import read_tasks
-from evoniche_torch.writing import check_out, write_checkpoint
+from evoniche_torch.commands.merge_options import SectionedCommand, merge_options, parse_pairs
+from evoniche_torch.commands.merge_plan import describe_plan
+from evoniche_torch.commands.merge_run import MergeRun
+from evoniche_torch.commands.tasks import read_tasks
+from evoniche_torch.models import CheckpointSeeds, chromosomes, load_pretrained
+from evoniche_torch.output import Card, check_output_folder, draw_merge, parse_size, write_checkpoint
+from evoniche_torch.scorers import MultiTaskScorer
 
 __all__ = ["merge"]
 
@@ -57,7 +52,7 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     training, held_out = _tasks(options)
     with _open_seeds(models, options, progress) as seeds:
         groups = chromosomes(seeds.index, options["chromosomes"])
-        live = open_live(
+        live = load_pretrained(
             seeds.folders[0],
             seeds.index,
             device=device,
@@ -125,7 +120,7 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         raise click.UsageError(f"--shard-size must be such as 5GB or 500MB, got {options['shard_size']!r}.") from None
     if (out := options["out"]) is not None:
         base = [options["base"]] if options["base"] else []
-        check_out(out, overwrite=options["overwrite"], inputs=[*models, *base])
+        check_output_folder(out, overwrite=options["overwrite"], inputs=[*models, *base])
         if (record := options["record"]) is not None and out.resolve() in record.resolve().parents:
             raise click.UsageError(f"--record {record} must lie outside of --out {out}, which is made in the end.")
         if importlib.util.find_spec("matplotlib") is None:
@@ -144,10 +139,10 @@ def _device(name: str) -> str:
     return name
 
 
-def _tasks(options: dict[str, Any]) -> tuple[JoinedScorer, JoinedScorer | None]:
+def _tasks(options: dict[str, Any]) -> tuple[MultiTaskScorer, MultiTaskScorer | None]:
     """Those to compete for, and those held out."""
-    harness = pairs(options["harness"], "--lm-eval")
-    weights = pairs(options["weights"], "--weight", "NUMBER")
+    harness = parse_pairs(options["harness"], "--lm-eval")
+    weights = parse_pairs(options["weights"], "--weight", "NUMBER")
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float):
             raise click.UsageError(f"--weight must be given as NAME=NUMBER, got {name}={weight}.")

@@ -6,16 +6,16 @@ live model into which a `CheckpointScorer` loads each recipe; a function of your
 
 from evoniche_torch.scorers.checkpoint import CheckpointScorer
 from evoniche_torch.scorers.cosine import CosineScorer
-from evoniche_torch.scorers.harness import LmEvalScorer
-from evoniche_torch.scorers.joined import JoinedScorer, importance_of, task_means
+from evoniche_torch.scorers.lm_eval import LmEvalScorer
 from evoniche_torch.scorers.module import ModuleScorer
+from evoniche_torch.scorers.multi_task import MultiTaskScorer, importance_of, task_means
 
 __all__ = [
     "CheckpointScorer",
     "CosineScorer",
-    "JoinedScorer",
     "LmEvalScorer",
     "ModuleScorer",
+    "MultiTaskScorer",
     "importance_of",
     "task_means",
 ]

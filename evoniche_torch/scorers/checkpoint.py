@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from evoniche import Recipes, Scorer
 from evoniche.arrays import to_numpy
 from evoniche.batches import Batch
-from evoniche_torch.loading import load_into
-from evoniche_torch.seeds import TensorSeeds
+from evoniche_torch.models import TensorSeeds, load_into
 
 __all__ = ["CheckpointScorer", "case_scores", "evaluating"]
 
@@ -36,7 +35,7 @@ class CheckpointScorer(Scorer):
             model: Of the seeds' architecture, on any device.
             seeds: What the recipes are of.
             evaluate: `f(model) -> scores of the cases`, shape (cases,), the same cases in the same order each time: a
-                function of yours, `LmEvalScorer`, `CosineScorer`, or a `JoinedScorer` of several.
+                function of yours, `LmEvalScorer`, `CosineScorer`, or a `MultiTaskScorer` of several.
 
         Raises:
             TypeError: An evaluate that cannot be called.

@@ -17,10 +17,8 @@ from evoniche import Recipes, Scorer, _log
 from evoniche._validators import whole_number
 from evoniche.arrays import to_numpy
 from evoniche.batches import Batch
-from evoniche_torch.genomes import split
-from evoniche_torch.index import TensorInfo
-from evoniche_torch.modules import ModuleSeeds
-from evoniche_torch.seeds import TensorSeeds
+from evoniche_torch.files import TensorInfo
+from evoniche_torch.models import ModuleSeeds, TensorSeeds, split_tensors
 
 __all__ = ["ModuleScorer"]
 
@@ -177,7 +175,7 @@ class ModuleScorer(Scorer):
             outputs = functional_call(self._network, tensors, inputs, tie_weights=False)
             return self._checked(outputs, targets)
 
-        tensors = split(self._index, vectors)
+        tensors = split_tensors(self._index, vectors)
         several = vmap(run, in_dims=(0, None, None))
         return torch.cat([several(tensors, *part) for part in self._cases(self._chunk // len(vectors))], dim=1)
 
@@ -185,7 +183,7 @@ class ModuleScorer(Scorer):
         rows = []
         own = self._network.state_dict()
         for vector in vectors:
-            for name, tensor in split(self._index, vector).items():
+            for name, tensor in split_tensors(self._index, vector).items():
                 own[name].copy_(tensor)
             scores = [self._checked(self._network(*inputs), targets) for inputs, targets in self._cases(self._chunk)]
             rows.append(torch.cat(scores))

@@ -1,0 +1,139 @@
+"""The options of `evoniche merge`, group by group."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["SectionedCommand", "merge_options", "parse_pairs"]
+
+Command = Callable[..., Any]
+
+_TASKS = [
+    click.option(
+        "--scorer", multiple=True, metavar="FILE.PY:FUNCTION",
+        help="A function of the live model that gives the score (0 to 1) of each of its cases; may be repeated.",
+    ),
+    click.option(
+        "--tasks", multiple=True, metavar="TASK",
+        help="A task of lm-evaluation-harness, by name or YAML file; each document is a case; may be repeated.",
+    ),
+    click.option(
+        "--held-out", "held_out", multiple=True, metavar="FILE.PY:FUNCTION",
+        help="As --scorer, for cases that are looked at once, in the end.",
+    ),
+    click.option("--held-out-tasks", multiple=True, metavar="TASK", help="As --tasks, likewise."),
+    click.option(
+        "--weight", "weights", multiple=True, metavar="NAME=NUMBER",
+        help="How much a task counts as a whole, however many cases it has. [default: all the same]",
+    ),
+    click.option(
+        "--lm-eval", "harness", multiple=True, metavar="NAME=VALUE",
+        help="An argument for lm-evaluation-harness, such as num_fewshot=5, batch_size=16, apply_chat_template=true.",
+    ),
+]  # fmt: skip
+
+_SEARCH = [
+    click.option("--evaluations", type=click.IntRange(min=2), default=1000, help="Models scored in all."),
+    click.option("--population", type=click.IntRange(min=2), default=15, help="Members."),
+    click.option(
+        "--warmup", type=click.IntRange(min=0), default=50, help="Random merges of two seeds before the evolution."
+    ),
+    click.option(
+        "--chromosomes", multiple=True, metavar="whole|tensor|layer|REGEX", default=("whole",),
+        help="Groups of parameters, each with a split point and a ratio of its own: one of the words, or regular "
+        "expressions of tensor names (one group for each, and one for the rest); may be repeated.",
+    ),
+    click.option("--base", type=click.Path(path_type=Path), help="What all were fine-tuned from: merge task vectors."),
+    click.option("--angle", type=click.Choice(["whole", "part"]), default="whole", help="Of SLERP: between whole "
+                 "chromosomes, or between the parts before and after the split point."),
+    click.option("--split-point/--no-split-point", default=True, help="Without: SLERP by one ratio alone."),
+    click.option("--attraction/--no-attraction", default=True, help="Without: mates are drawn as first parents are."),
+    click.option("--alpha", type=click.FloatRange(min=0), default=1.0, help="Intensity of the competition for cases; "
+                 "--alpha 0 --no-attraction is a plain genetic algorithm."),
+    click.option("--capacity", type=click.Choice(["one", "max"]), default="max", help="What a case can give away: 1, "
+                 "or as much as its best score."),
+    click.option("--relative-scores", is_flag=True, help="Compete for what is scored above the worst."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all random numbers."),
+    click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="A file that keeps every score. The "
+                 "same command goes on from it after it was cut off."),
+]  # fmt: skip
+
+_MODELS = [
+    click.option("--device", default="auto", help="For scoring: cpu, cuda, cuda:1, ...; auto is cuda where there is "
+                 "one."),
+    click.option("--component", help="Which part of a diffusers pipeline. [default: unet or transformer]"),
+    click.option("--variant", help="Which variant of the files, such as fp16."),
+    click.option("--ignore-config", multiple=True, metavar="KEY", help="A key of config.json in which models may "
+                 "differ, or tokenizer; may be repeated."),
+    click.option("--mixed-dtypes", is_flag=True, help="Let models differ in the dtypes of their tensors."),
+    click.option("--check-finite", is_flag=True, help="Look for NaN and infinity before anything else."),
+    click.option("--allow-torch-files", is_flag=True, help="Read .bin and .pt files too, with weights_only=True."),
+    click.option("--trust-remote-code", is_flag=True, help="Run the Python files that a model's config names."),
+    click.option("--no-cache", is_flag=True, help="Keep no sums of dot products from one run to the next."),
+]  # fmt: skip
+
+_OUTPUT = [
+    click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the merged model."),
+    click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the merged model. "
+                 "[default: each tensor as in the model of --like]"),
+    click.option("--shard-size", default="5GB", help="Above it the weights are in several files."),
+    click.option("--like", type=click.IntRange(min=1), default=1, help="Which model's config, tokenizer and chat "
+                 "template the output gets, counted from 1."),
+    click.option("--overwrite", is_flag=True, help="Replace what is in --out."),
+    click.option("--dry-run", is_flag=True, help="Say what it will take, and end."),
+    click.option("--quiet", is_flag=True, help="No progress bars."),
+]  # fmt: skip
+
+
+_SECTIONS = {
+    "What the merged model should be good at": _TASKS,
+    "The search": _SEARCH,
+    "The models": _MODELS,
+    "The merged model": _OUTPUT,
+}
+
+
+def merge_options(command: Command) -> Command:
+    """All options of the command, in this order."""
+    options = [option for section in _SECTIONS.values() for option in section]
+    return reduce(lambda function, option: option(function), reversed(options), command)
+
+
+class SectionedCommand(click.Command):
+    """A command whose help shows its options section by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write them under the titles of their groups."""
+        params = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        lines = [line for param in params if (line := param.get_help_record(ctx))]
+        start = 0
+        for title, options in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(lines[start : start + len(options)])
+            start += len(options)
+        with formatter.section("Other"):
+            formatter.write_dl(lines[start:])
+
+
+def parse_pairs(values: tuple[str, ...], option: str, value_name: str = "VALUE") -> dict[str, Any]:
+    """NAME=VALUE options as a dict; numbers, true, false, null and JSON are read as such.
+
+    Raises:
+        click.UsageError: One has no "=".
+    """
+    found: dict[str, Any] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"{option} must be given as NAME={value_name}, got {text!r}.")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found

@@ -1,0 +1,188 @@
+"""What took a pass over large files to find out, kept in a folder of our own for the next time.
+
+The folder is $EVONICHE_CACHE, else $XDG_CACHE_HOME/evoniche, else ~/.cache/evoniche. It may be removed at any time, and
+what is in it that cannot be used is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche import _log
+from evoniche_torch.files.compatibility import MergeError
+
+__all__ = ["Cache", "cache_folder", "clear_cache"]
+
+_DIGESTS = "digests.json"
+_SUMS = "grams"
+_FORMAT = 1
+_REMEMBERED = 10_000
+_SETTLED = 2_000_000_000  # ns: a file that was changed later than this ago may change again within its time stamp
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def cache_folder() -> Path | None:
+    """Where the cache is; None where there is no home folder."""
+    if given := os.environ.get("EVONICHE_CACHE"):
+        return Path(given)
+    shared = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(shared) if os.path.isabs(shared) else Path.home() / ".cache") / "evoniche"
+    except RuntimeError:
+        return None
+
+
+def clear_cache(folder: Path | None = None) -> None:
+    """Remove the cache: the files that it has written, and its folder if nothing else is in there.
+
+    Args:
+        folder: Which; the usual one when None.
+    """
+    folder = folder or cache_folder()
+    if folder is None or not folder.is_dir():
+        return
+    sums = folder / _SUMS
+    for file in [folder / _DIGESTS, *sums.glob("*.npz"), *folder.glob("*.tmp"), *sums.glob("*.tmp")]:
+        file.unlink(missing_ok=True)
+    for empty in (sums, folder):
+        if empty.is_dir() and not any(empty.iterdir()):
+            empty.rmdir()
+
+
+@final
+class Cache:
+    """Digests of files and sums of dot products."""
+
+    def __init__(self, where: Path | str | bool = True) -> None:
+        """A cache.
+
+        Args:
+            where: A folder, True for the usual one, False to keep nothing.
+        """
+        self.folder = cache_folder() if where is True else None if where is False else Path(where)
+        self._writable = self.folder is not None
+
+    def digests(self, files: Sequence[Path], *, done: Callable[[int], object] = lambda _: None) -> list[str]:
+        """SHA-256 of the contents of files, as hexadecimal digits.
+
+        Those that were digested before, and have the same place, size, time and inode since, are not read.
+
+        Args:
+            files: Which.
+            done: Called with the size of each file that is through.
+
+        Raises:
+            MergeError: A file that cannot be read.
+        """
+        known = self._known()
+        fresh: dict[str, list[Any]] = {}
+
+        def digest(file: Path) -> str:
+            place, stamp = _place(file)
+            entry = known.get(place)
+            if isinstance(entry, list) and entry[:-1] == stamp and _HEX.fullmatch(str(entry[-1])):
+                result = str(entry[-1])
+            else:
+                result = _sha256(file)
+                if _place(file) == (place, stamp) and time.time_ns() - stamp[1] > _SETTLED:
+                    fresh[place] = [*stamp, result]
+            done(stamp[0])
+            return result
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            results = list(pool.map(digest, files))
+        if fresh:
+            files_known = {**{place: entry for place, entry in known.items() if place not in fresh}, **fresh}
+            kept = dict(list(files_known.items())[-_REMEMBERED:])
+            self._write(_DIGESTS, json.dumps({"format": _FORMAT, "files": kept}, indent=0).encode())
+        return results
+
+    def load_sums(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+        """Sums of dot products that were kept.
+
+        Args:
+            key: What they are of.
+            shape: What their shape must be.
+
+        Returns:
+            The sums; None where there are none, or none that can be used.
+        """
+        if self.folder is None:
+            return None
+        try:
+            with open(self.folder / _SUMS / f"{key}.npz", "rb") as file, np.load(file, allow_pickle=False) as found:
+                kept, sums = str(found["key"]), found["sums"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, NotImplementedError, TypeError):
+            _log.info("The cached sums {} are damaged: they are made again.", key)
+            return None
+        good = kept == key and sums.shape == shape and sums.dtype == np.float64 and np.isfinite(sums).all()
+        return sums if good else None
+
+    def save_sums(self, key: str, sums: NDArray[np.float64]) -> None:
+        """Keep sums of dot products."""
+        data = io.BytesIO()
+        np.savez(data, key=np.array(key), sums=sums)
+        self._write(f"{_SUMS}/{key}.npz", data.getvalue())
+
+    def _known(self) -> dict[str, Any]:
+        if self.folder is None:
+            return {}
+        try:
+            found = json.loads((self.folder / _DIGESTS).read_bytes())
+            files = found["files"] if found["format"] == _FORMAT else {}
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return {}
+        return files if isinstance(files, dict) else {}
+
+    def _write(self, name: str, data: bytes) -> None:
+        """All or nothing: others read the old file until the new one is whole."""
+        if self.folder is None or not self._writable:
+            return
+        path = self.folder / name
+        made = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+                made = file.name
+                file.write(data)
+            os.replace(made, path)
+            made = None
+        except OSError as error:
+            self._writable = False
+            _log.warning("The cache {} cannot be written ({}): next time the models are read once more.",
+                           self.folder, error)
+        finally:
+            if made is not None:
+                Path(made).unlink(missing_ok=True)
+
+
+def _place(file: Path) -> tuple[str, list[int]]:
+    try:
+        stat = file.stat()
+    except OSError as error:
+        raise MergeError(f"{file}: cannot be read ({error}).") from error
+    return str(file.resolve()), [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise MergeError(f"{file}: cannot be read ({error}).") from error

@@ -1,0 +1,84 @@
+"""What belongs to a model beside its weights, and is copied with it: configuration, tokenizer, licence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+__all__ = ["TORCH_SUFFIXES", "components", "matches", "pipeline_files", "side_files"]
+
+TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+"""How weights in torch's own format are called."""
+
+_OTHERS = (*TORCH_SUFFIXES, ".h5", ".msgpack", ".onnx", ".onnx_data", ".gguf", ".tflite", ".pb", ".ot", ".flashpack")
+_PATTERNS = (
+    "*config*.json", "model_index.json", "modules.json", "*token*.json", "*vocab*", "merges.txt", "*.model", "*.spm",
+    "*.tiktoken", "tekken.json", "encoder.json", "emoji.json", "dict.txt", "bpe.codes", "normalizer.json",
+    "chat_template*", "licen[cs]e*", "notice*", "copying*", "use_policy*",
+)  # fmt: skip
+
+
+def side_files(folder: Path, config: Mapping[str, Any] | None) -> Iterator[Path]:
+    """Those of one model: never its weights, in whatever format, nor its README.
+
+    Args:
+        folder: Where the model is.
+        config: Its config.json. Python files belong to it if that speaks of them (auto_map).
+    """
+    code = "auto_map" in (config or {})
+    for file in folder.iterdir():
+        fits = matches(file.name, _PATTERNS) or (code and file.suffix == ".py")
+        weights = file.suffix in (".safetensors", *_OTHERS) or _is_index(file)
+        if fits and not weights and not file.name.startswith(".") and not file.is_dir():
+            yield file
+    templates = folder / "additional_chat_templates"
+    if templates.is_dir():
+        yield from templates.glob("*.jinja")
+
+
+def pipeline_files(path: Path, index: Mapping[str, Any], component: str) -> Iterator[Path]:
+    """Those of a diffusers pipeline: its own, those of the merged component, and all other components.
+
+    Other components that have safetensors are taken without their weights in other formats.
+
+    Args:
+        path: The folder of the pipeline.
+        index: Its model_index.json.
+        component: The merged one.
+    """
+    yield from side_files(path, None)
+    yield from side_files(path / component, None)
+    for name in components(index):
+        if name != component and (path / name).is_dir():
+            yield from _other_component(path / name)
+
+
+def components(index: Mapping[str, Any]) -> list[str]:
+    """The parts that a pipeline has, by its model_index.json: name -> [library, class]."""
+    return [
+        name
+        for name, value in index.items()
+        if isinstance(value, list) and any(value) and not name.startswith(("_", ".")) and name == os.path.basename(name)
+    ]
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a file's name fits one of the patterns, upper or lower case."""
+    return any(fnmatch(name.lower(), pattern) for pattern in patterns)
+
+
+def _other_component(folder: Path) -> Iterator[Path]:
+    files = [Path(parent) / name for parent, _, names in os.walk(folder) for name in names]
+    safe = any(file.suffix == ".safetensors" for file in files)
+    for file in files:
+        foreign = file.suffix in _OTHERS or (_is_index(file) and ".safetensors." not in file.name)
+        plain = file.suffix != ".py" and not file.name.startswith(".") and file.name.lower() != "readme.md"
+        if plain and not (safe and foreign):
+            yield file
+
+
+def _is_index(file: Path) -> bool:
+    return ".index." in file.name and file.suffix == ".json"

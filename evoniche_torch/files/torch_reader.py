@@ -1,0 +1,105 @@
+"""Weights in torch's own format (.bin, .pt, .pth, .ckpt), where someone allows them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from evoniche_torch.files.compatibility import MergeError
+from evoniche_torch.files.tensor_index import TensorInfo
+
+__all__ = ["TorchWeights"]
+
+_UNSAFE = re.compile(r"GLOBAL ([\w.]+)")
+_NESTED = "state_dict"  # where training libraries keep the weights in a checkpoint
+
+
+@final
+class TorchWeights:
+    """The tensors of one model. Memory-mapped where the file allows it, and never unpickled beyond tensors."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        """Load the files.
+
+        Raises:
+            MergeError: A file that cannot be read without running code of its own, that holds other things than
+                tensors, or a tensor that is in two files.
+        """
+        self._flat: dict[str, torch.Tensor] = {}
+        self.tensors: dict[str, TensorInfo] = {}
+        """What each tensor is like."""
+        self._files: dict[str, Path] = {}
+        self._closed = False
+        for file in files:
+            for name, tensor in _load(file).items():
+                if name in self._flat:
+                    raise MergeError(f"{file}: {name} is in {self._files[name].name} too.")
+                self._flat[name] = tensor.detach().reshape(-1)
+                self.tensors[name] = TensorInfo(name, tuple(tensor.shape), tensor.dtype)
+                self._files[name] = file
+
+    def file_of(self, name: str) -> Path:
+        """Where a tensor lies."""
+        return self._files[name]
+
+    def read(self, name: str, low: int, high: int) -> torch.Tensor:
+        """Numbers low .. high - 1 of a tensor, flat: a view."""
+        if self._closed:
+            raise ValueError("these seeds are closed: open the models anew to read them.")
+        return self._flat[name][low:high]
+
+    def twin(self) -> TorchWeights:
+        """The same for another thread."""
+        return copy.copy(self)
+
+    def close(self) -> None:
+        """Let go of the tensors."""
+        self._closed = True
+        self._flat = {}
+
+
+def _load(path: Path) -> Mapping[str, torch.Tensor]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old formats; what matters is an error
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        raise MergeError(f"{path}: {_reason(str(error))}") from error
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise MergeError(f"{path}: is truncated or damaged ({first}): download or save it again.") from error
+    if isinstance(found, Mapping) and isinstance(found.get(_NESTED), Mapping):
+        found = found[_NESTED]
+    return _checked(path, found)
+
+
+def _reason(message: str) -> str:
+    if unsafe := _UNSAFE.search(message):
+        return (f"holds {unsafe[1]}, which is not a tensor and could run code when it is loaded: it is refused. Ask "
+                "whoever made it for safetensors.")
+    reasons = re.findall(r"Unsupported .*", message) or ["the reason is not given"]
+    return f"is damaged, or holds more than tensors ({reasons[0]}): it is refused. Ask whoever made it for safetensors."
+
+
+def _checked(path: Path, found: Any) -> Mapping[str, torch.Tensor]:
+    if not isinstance(found, Mapping) or not found:
+        raise MergeError(f"{path}: must hold a state dict (name -> tensor), got {type(found).__name__}.")
+    wrong = [
+        f"{name!r}"
+        for name, tensor in found.items()
+        if not (isinstance(name, str) and isinstance(tensor, torch.Tensor))
+        or tensor.layout != torch.strided
+        or tensor.is_quantized
+    ]
+    if wrong:
+        more = ", ..." if len(wrong) > 5 else ""
+        raise MergeError(f"{path}: must hold plain tensors alone, these are none: {', '.join(wrong[:5])}{more}.")
+    return found

@@ -1,0 +1,185 @@
+"""The tensors of models on disk, in whatever files, and whether they can be merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from evoniche_torch.files.compatibility import (
+    MergeError,
+    config_mismatches,
+    refuse_mismatches,
+    tensor_mismatches,
+    tokenizer_mismatches,
+)
+from evoniche_torch.files.model_folder import ModelFolder, open_folder
+from evoniche_torch.files.safetensors_reader import SafetensorsWeights
+from evoniche_torch.files.side_files import TORCH_SUFFIXES
+from evoniche_torch.files.tensor_index import MERGED_DTYPES, TensorInfo, natural_key
+from evoniche_torch.files.torch_reader import TorchWeights
+
+__all__ = ["Weights", "check_models", "equal_tensors", "open_models", "tied_tensors"]
+
+_COMPARED = 1 << 20  # numbers that are compared at once
+_HEAD = 512  # numbers by which tensors that may be equal are found
+
+
+class Weights(Protocol):
+    """The tensors of one model."""
+
+    @property
+    def tensors(self) -> Mapping[str, TensorInfo]:
+        """What each tensor is like."""
+
+    def file_of(self, name: str) -> Path:
+        """Where a tensor lies."""
+
+    def read(self, name: str, low: int, high: int) -> torch.Tensor:
+        """Numbers low .. high - 1 of a tensor, flat; valid until the next read."""
+
+    def twin(self) -> Weights:
+        """The same for another thread."""
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+def open_models(
+    paths: Sequence[str | PathLike[str]], *, component: str | None, variant: str | None, allow_torch_files: bool
+) -> tuple[list[ModelFolder], list[Weights]]:
+    """Find the files of models and read what is in them.
+
+    Args:
+        paths: Folders or files.
+        component: As in `open_folder`.
+        variant: Likewise.
+        allow_torch_files: Likewise.
+
+    Raises:
+        MergeError: At least one cannot be opened; all that cannot are named.
+    """
+    folders: list[ModelFolder] = []
+    opened: list[Weights] = []
+    errors: list[MergeError] = []
+    for path in paths:
+        try:
+            folder = open_folder(path, component=component, variant=variant, allow_torch_files=allow_torch_files)
+            opened.append(_open(folder))
+            folders.append(folder)
+        except MergeError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    refuse_mismatches([str(error) for error in errors])
+    return folders, opened
+
+
+def check_models(
+    labels: Sequence[str],
+    folders: Sequence[ModelFolder],
+    infos: Sequence[Mapping[str, TensorInfo]],
+    *,
+    ignore: Sequence[str],
+    mixed_dtypes: bool,
+) -> None:
+    """Refuse models that do not fit together.
+
+    Args:
+        labels: What each model is called.
+        folders: Their files.
+        infos: Their tensors.
+        ignore: Keys of config.json in which they may differ; "tokenizer" for their vocabularies.
+        mixed_dtypes: Whether they may differ in their float dtypes.
+
+    Raises:
+        MergeError: With all that does not fit.
+    """
+    hints = []
+    found = config_mismatches(labels, [folder.config for folder in folders], ignore=ignore)
+    if "tokenizer" not in ignore:
+        places = [folder.weights_folder if folder.kind == "transformers" else None for folder in folders]
+        found += tokenizer_mismatches(labels, places)
+    if found:
+        hints.append("What does not matter in these models can be named: --ignore-config KEY for a key of config.json, "
+                     "--ignore-config tokenizer; in Python ignore=['KEY', 'tokenizer'].")  # fmt: skip
+    for label, tensors in zip(labels, infos, strict=True):
+        if eights := [name for name, tensor in tensors.items() if str(tensor.dtype).startswith("torch.float8")]:
+            found.append(f"{label} has {len(eights)} float8 tensors, such as {eights[0]}: dequantise it first")
+    names = [name for name in infos[0] if all(name in tensors for tensors in infos)]
+    if not mixed_dtypes and any(_mixed({tensors[name].dtype for tensors in infos}) for name in names):
+        hints.append("Models of different float dtypes are merged with --mixed-dtypes (mixed_dtypes=True), into the "
+                     "dtypes of the first.")  # fmt: skip
+    refuse_mismatches(found + tensor_mismatches(labels, infos, dtypes=not mixed_dtypes), hints)
+
+
+def tied_tensors(
+    folder: ModelFolder, infos: Mapping[str, TensorInfo], models: Sequence[Weights]
+) -> dict[str, str]:
+    """Tensors that are stored twice, as the configuration lets expect: alias -> the name that comes first.
+
+    They have two or more dimensions, and equal bytes in every model. A configuration that leaves tie_word_embeddings
+    out may tie them too, as transformers leaves out what is usual for a model.
+
+    Args:
+        folder: The first model.
+        infos: Its tensors.
+        models: All models, with tensors of the same names and shapes.
+    """
+    if folder.config is None or folder.kind != "transformers" or not _may_tie(folder.config):
+        return {}
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for name in sorted(infos, key=natural_key):
+        tensor = infos[name]
+        if len(tensor.shape) > 1 and tensor.size and tensor.dtype in MERGED_DTYPES:
+            alike.setdefault((tensor.shape, tensor.dtype), []).append(name)
+    tied: dict[str, str] = {}
+    for names in alike.values():
+        seen: dict[tuple[bytes, ...], str] = {}
+        for name in names if len(names) > 1 else ():
+            size = infos[name].size
+            head = tuple(_bytes(weights.read(name, 0, min(_HEAD, size))) for weights in models)
+            first = seen.setdefault(head, name)
+            if first != name and all(equal_tensors(weights, first, weights, name, size) for weights in models):
+                tied[name] = first
+    return tied
+
+
+def equal_tensors(one: Weights, name: str, other: Weights, other_name: str, size: int) -> bool:
+    """Whether two tensors of one size and dtype have the same bytes; they may be of the same model."""
+    for low in range(0, size, _COMPARED):
+        high = min(low + _COMPARED, size)
+        if _bytes(one.read(name, low, high)) != _bytes(other.read(other_name, low, high)):
+            return False
+    return True
+
+
+def _open(folder: ModelFolder) -> Weights:
+    torch_files = folder.weights[0].suffix in TORCH_SUFFIXES
+    weights = TorchWeights(folder.weights) if torch_files else SafetensorsWeights(folder.weights)
+    if (mapped := folder.weight_map) is not None:
+        there = {name: weights.file_of(name).name for name in weights.tensors}
+        wrong = [name for name in {**mapped, **there} if mapped.get(name) != there.get(name)]
+        if wrong:
+            name = wrong[0]
+            raise MergeError(f"{folder.path}: the index and the files disagree about {len(wrong)} tensors: by the "
+                             f"index {name} is in {mapped.get(name, 'none')}, and it is in {there.get(name, 'none')}: "
+                             "download or save the model again.")  # fmt: skip
+    return weights
+
+
+def _mixed(dtypes: set[torch.dtype]) -> bool:
+    return len(dtypes) > 1 and dtypes <= set(MERGED_DTYPES)
+
+
+def _may_tie(config: Mapping[str, Any]) -> bool:
+    parts = [config, config.get("text_config")]
+    said = [part.get("tie_word_embeddings") for part in parts if isinstance(part, Mapping)]
+    return True in said or False not in said
+
+
+def _bytes(values: torch.Tensor) -> bytes:
+    return values.contiguous().view(torch.uint8).numpy().tobytes()

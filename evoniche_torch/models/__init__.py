@@ -1,0 +1,23 @@
+"""Models as seeds and genomes, in memory or on disk, and merged models in live modules."""
+
+from evoniche_torch.models.checkpoint_seeds import CheckpointSeeds
+from evoniche_torch.models.module_genome import ModuleGenome, split_tensors
+from evoniche_torch.models.module_loader import load_into
+from evoniche_torch.models.module_seeds import ModuleSeeds
+from evoniche_torch.models.parameter_groups import chromosomes, layer_of
+from evoniche_torch.models.pretrained import PretrainedModel, load_pretrained
+from evoniche_torch.models.tensor_seeds import MERGE_BLOCK, TensorSeeds
+
+__all__ = [
+    "MERGE_BLOCK",
+    "CheckpointSeeds",
+    "ModuleGenome",
+    "ModuleSeeds",
+    "PretrainedModel",
+    "TensorSeeds",
+    "chromosomes",
+    "layer_of",
+    "load_into",
+    "load_pretrained",
+    "split_tensors",
+]

@@ -1,0 +1,202 @@
+"""Seeds on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import combinations
+from os import PathLike
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from evoniche import _log
+from evoniche.merging.gram_table import BLOCK, GramTable
+from evoniche_torch.files import (
+    Cache,
+    MergeError,
+    ModelFolder,
+    TensorIndex,
+    check_models,
+    equal_tensors,
+    open_models,
+    tied_tensors,
+)
+from evoniche_torch.models.gram_sums import sum_grams
+from evoniche_torch.models.tensor_seeds import TensorSeeds
+
+__all__ = ["CheckpointSeeds"]
+
+_SUMS_FORMAT = 1
+_SAME = 1e-13  # 1 - cos^2 of models below it is nothing but rounding
+
+
+@final
+class CheckpointSeeds(TensorSeeds):
+    """Models on disk as seeds: folders of transformers or diffusers, or bare safetensors files.
+
+    Only what is asked for is read, so memory does not grow with the models. They must not change while they are open.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str | PathLike[str]],
+        *,
+        base: str | PathLike[str] | None = None,
+        component: str | None = None,
+        variant: str | None = None,
+        mixed_dtypes: bool = False,
+        ignore: Sequence[str] = (),
+        allow_torch_files: bool = False,
+        check_finite: bool = False,
+        cache: Path | bool = True,
+        progress: bool = False,
+    ) -> None:
+        """Open the models and see whether they can be merged.
+
+        Args:
+            models: K folders or files of one architecture.
+            base: What all were fine-tuned from: then the differences from it are merged.
+            component: Which part of diffusers pipelines to merge; their unet or transformer when None.
+            variant: Such as "fp16": which of the sets of weights in the folders to take.
+            mixed_dtypes: Whether models of different float dtypes may be merged; the result is like one of them.
+            ignore: Keys of config.json that may differ; "tokenizer" for different vocabularies.
+            allow_torch_files: Whether weights in torch's format may be read (never more of them than tensors).
+            check_finite: Read everything now to find NaN and infinity; else they are found when dot products are.
+            cache: Where digests and dot products are kept: a folder, True for the usual one, False for nowhere.
+            progress: Show bars.
+
+        Raises:
+            ValueError: No models.
+            MergeError: Files that are missing, broken or unsafe, and all that differs between the models.
+        """
+        if isinstance(models, str | PathLike) or not len(models):
+            raise ValueError(f"CheckpointSeeds(models=...) must be a list of folders or files, got {models!r}.")
+        self.mixed_dtypes = mixed_dtypes
+        self.ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+        self._cache = Cache(cache)
+        self._progress = progress
+        paths = [*models, *([] if base is None else [base])]
+        folders, self._weights = open_models(
+            paths, component=component, variant=variant, allow_torch_files=allow_torch_files
+        )
+        self.folders: tuple[ModelFolder, ...] = tuple(folders)
+        self._names = _distinct(self.folders)
+        self.labels = tuple(self._names[: len(models)])
+        self.base_label = None if base is None else self._names[-1]
+        infos = [weights.tensors for weights in self._weights]
+        check_models(self._names, folders, infos, ignore=self.ignore, mixed_dtypes=mixed_dtypes)
+        self.index = TensorIndex.of(infos[0], tied_tensors(folders[0], infos[0], self._weights))
+        if not self.index.size:
+            raise MergeError(f"{self.folders[0].path}: has no float tensors, there is nothing to merge.")
+        self._say_what_is_copied()
+        if check_finite:
+            self.check_finite()
+
+    def __repr__(self) -> str:
+        base = "" if self.base_label is None else f", base {self.base_label}"
+        return f"CheckpointSeeds({', '.join(self.labels)}{base}: {self.size:,} parameters)"
+
+    def __enter__(self) -> CheckpointSeeds:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        for weights in self._weights:
+            weights.close()
+
+    def read(self, seed: int, name: str, low: int, high: int) -> torch.Tensor:
+        """Numbers low .. high - 1 of a tensor, read into a buffer that the next `read` of this seed uses again."""
+        return self._weights[seed].read(name, low, high)
+
+    @cached_property
+    def digests(self) -> tuple[dict[str, str], ...]:
+        """For each of `folders`: file of weights, relative to the folder -> SHA-256 of its contents."""
+        files = [file for folder in self.folders for file in folder.weights]
+        size = sum(file.stat().st_size for file in files if file.exists())
+        with tqdm(total=size, desc="digests", unit="B", unit_scale=True, disable=not self._progress) as bar:
+            found = iter(self._cache.digests(files, done=bar.update))
+        return tuple({_inner_name(folder, file): next(found) for file in folder.weights} for folder in self.folders)
+
+    def check_finite(self) -> None:
+        """Read everything, unless that has been done.
+
+        Raises:
+            MergeError: A tensor that has NaN or infinity in it, naming it and the model.
+        """
+        _ = self._table  # they show in the sums
+
+    def gram_table(self) -> GramTable:
+        """Made in one pass over the models, or found in the cache.
+
+        Raises:
+            MergeError: A tensor that has NaN or infinity in it, naming it and the model.
+        """
+        sums = None
+        if self._cache.folder is not None:
+            blocks = -(-self.size // BLOCK)
+            sums = self._cache.load_sums(self._key, (blocks, self.count, self.count))
+        if sums is None:
+            with tqdm(total=self.size, desc="dot products", unit_scale=True, disable=not self._progress) as bar:
+                sums = sum_grams(
+                    self.index, self._weights, self._names, based=self.base_label is not None, progress=bar.update
+                )
+            if self._cache.folder is not None:
+                self._cache.save_sums(self._key, sums)
+        table = GramTable(sums, self.vectors)
+        self._say_what_is_the_same(table.total)
+        return table
+
+    @cached_property
+    def _key(self) -> str:
+        """What the sums depend on."""
+        parts = {
+            "format": _SUMS_FORMAT,
+            "block": BLOCK,
+            "based": self.base_label is not None,
+            "files": [list(files.values()) for files in self.digests],
+            "index": [[tensor.name, list(tensor.shape)] for tensor in self.index.merged],
+        }
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def _say_what_is_copied(self) -> None:
+        first, *others = self._weights
+        differing = [
+            tensor.name
+            for tensor in self.index.copied
+            if not all(equal_tensors(first, tensor.name, other, tensor.name, tensor.size) for other in others)
+        ]
+        if differing:
+            _log.warning("{} tensors that are no floats differ between the models (such as {}): they are copied from "
+                           "{}.", len(differing), differing[0], self.labels[0])  # fmt: skip
+
+    def _say_what_is_the_same(self, gram: NDArray[np.float64]) -> None:
+        for (i, one), (j, other) in combinations(enumerate(self.labels), 2):
+            if gram[i, i] * gram[j, j] - gram[i, j] ** 2 <= _SAME * gram[i, i] * gram[j, j] and gram[i, j]:
+                _log.warning("{} and {} are the same model, or multiples of each other: merging them adds nothing.",
+                               one, other)  # fmt: skip
+        for label, square in zip(self.labels, np.diagonal(gram), strict=True):
+            if not square:
+                what = "zero everywhere" if self.base_label is None else f"equal to the base {self.base_label}"
+                _log.warning("{} is {}: merging it adds nothing.", label, what)
+
+
+def _distinct(folders: Sequence[ModelFolder]) -> list[str]:
+    """Labels, with the folder above where two are equal, and a number where that does not help."""
+    labels = [folder.label for folder in folders]
+    longer = [f"{folder.path.resolve().parent.name}/{folder.label}" for folder in folders]
+    labels = [long if labels.count(label) > 1 else label for label, long in zip(labels, longer, strict=True)]
+    return [f"{label} ({i})" if labels.count(label) > 1 else label for i, label in enumerate(labels, start=1)]
+
+
+def _inner_name(folder: ModelFolder, file: Path) -> str:
+    return file.name if folder.path == file else file.relative_to(folder.path).as_posix()

@@ -1,0 +1,119 @@
+"""Dot products of models on disk, summed in one pass over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evoniche.merging.gram_table import BLOCK
+from evoniche_torch.files import MergeError, TensorIndex, Weights
+
+__all__ = ["sum_grams"]
+
+_AT_ONCE = 64  # blocks that a thread takes up at a time
+_THREADS = 4  # more of them wait for Python or the disk
+
+
+def sum_grams(
+    index: TensorIndex,
+    models: Sequence[Weights],
+    labels: Sequence[str],
+    *,
+    based: bool,
+    progress: Callable[[int], object],
+) -> NDArray[np.float64]:
+    """The blocks of a `GramTable`: the Gram matrix of each block of the flat index, shape (blocks, K, K).
+
+    Each block is read, turned into float64 and multiplied by one thread while it is in the processor's cache. A block's
+    matrix does not depend on which thread that is, nor on how many there are.
+
+    Args:
+        index: The tensors.
+        models: The seeds, and at last the base.
+        labels: What each is called.
+        based: Whether there is a base.
+        progress: Called with numbers of parameters that were read.
+
+    Raises:
+        MergeError: A tensor that has NaN or infinity in it, naming it and the model.
+    """
+    blocks = -(-index.size // BLOCK)
+    count = len(models) - based
+    sums = np.zeros((blocks, count, count))
+    threads = torch.get_num_threads()
+    workers = max(1, min(_THREADS, threads))
+    free: SimpleQueue[_Reader] = SimpleQueue()
+    readers = [_Reader(index, models, labels, based) for _ in range(workers)]
+    for reader in readers:
+        free.put(reader)
+
+    def work(first: int) -> int:
+        reader = free.get()
+        try:
+            for block in range(first, min(first + _AT_ONCE, blocks)):
+                sums[block] = reader.gram(block * BLOCK, min((block + 1) * BLOCK, index.size))
+        finally:
+            free.put(reader)
+        return min((first + _AT_ONCE) * BLOCK, index.size) - first * BLOCK
+
+    pool = ThreadPoolExecutor(workers)
+    torch.set_num_threads(1)  # else each of ours would wait for several of torch's after every short operation
+    try:
+        for done in pool.map(work, range(0, blocks, _AT_ONCE)):
+            progress(done)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+        for reader in readers:
+            reader.close()
+    return sums
+
+
+@final
+class _Reader:
+    """What one thread needs: the files opened once more, and room for a block of each model."""
+
+    def __init__(self, index: TensorIndex, models: Sequence[Weights], labels: Sequence[str], based: bool) -> None:
+        self._index = index
+        self._models = [weights.twin() for weights in models]
+        self._labels = labels
+        self._based = based
+        self._rows = torch.empty(len(models), min(BLOCK, index.size), dtype=torch.float64)
+
+    def gram(self, low: int, high: int) -> NDArray[np.float64]:
+        """The Gram matrix between two flat positions, at most a block apart."""
+        for weights, row in zip(self._models, self._rows, strict=True):
+            done = 0
+            for name, first, last in self._index.pieces(low, high):
+                values = weights.read(name, first, last)
+                if values.dtype == torch.float16:
+                    values = values.float()  # torch has no fast way from half to double precision
+                row[done : done + last - first].copy_(values)
+                done += last - first
+        rows = self._rows[:, : high - low]
+        if self._based:
+            rows = rows[:-1].sub_(rows[-1])
+        gram = torch.mm(rows, rows.T)
+        gram = (gram + gram.T) / 2  # equal to the last bit
+        if not torch.isfinite(gram).all():
+            raise MergeError(self._complaint(low, high))
+        return gram.numpy()
+
+    def close(self) -> None:
+        """Close the files."""
+        for weights in self._models:
+            weights.close()
+
+    def _complaint(self, low: int, high: int) -> str:
+        for name, first, last in self._index.pieces(low, high):
+            for weights, label in zip(self._models, self._labels, strict=True):
+                if wrong := int((~torch.isfinite(weights.read(name, first, last))).sum()):
+                    return (f"{weights.file_of(name)}: {name} of {label} has NaN or infinity in it, {wrong} numbers or "
+                            "more: a model that is broken like this cannot be merged.")
+        return "the models have numbers that are too large to be squared: there is something wrong with them."

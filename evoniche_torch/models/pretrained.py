@@ -1,0 +1,132 @@
+"""A live model of a checkpoint, by the library that its folder is of."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, final
+
+import attrs
+import torch
+
+from evoniche_torch.files import MergeError, ModelFolder, TensorIndex
+
+__all__ = ["PretrainedModel", "load_pretrained"]
+
+
+@final
+@attrs.frozen(eq=False)
+class PretrainedModel:
+    """A model that recipes are written into, one after the other."""
+
+    whole: Any
+    """What a scorer is given: the model, or the pipeline of which it is a part."""
+    module: torch.nn.Module
+    """The part that is merged."""
+
+
+def load_pretrained(
+    folder: ModelFolder,
+    index: TensorIndex,
+    *,
+    device: str = "cpu",
+    trust_remote_code: bool = False,
+    progress: bool = False,
+) -> PretrainedModel:
+    """Load a model as transformers or diffusers do, in the dtype of its files and in evaluation mode.
+
+    Args:
+        folder: An opened folder.
+        index: Its tensors.
+        device: Where to, as torch names it.
+        trust_remote_code: Run the Python files of a folder whose config names some.
+        progress: Show the bars of these libraries.
+
+    Raises:
+        MergeError: A bare file, which does not say what it is the weights of, a class that the library lacks, or what
+            the library itself says.
+        ImportError: The library is not installed.
+    """
+    if folder.kind == "file":
+        raise MergeError(f"{folder.path} is a bare file, which does not say what model it belongs to: give folders "
+                         "with a config.json, or merge in Python, with CheckpointScorer on a module of your own.")
+    load = _transformers if folder.kind == "transformers" else _diffusers
+    try:
+        with _bars(folder.kind, progress):
+            whole = load(folder, _dtype_of(index), trust_remote_code)
+            whole.to(device)
+    except (ImportError, MergeError):
+        raise
+    except Exception as error:
+        hint = " (--trust-remote-code)" if "trust_remote_code" in str(error) else ""
+        text = f"{folder.path}: {folder.kind} cannot load it{hint}: {error or type(error).__name__}"
+        raise MergeError(text) from error
+    module = getattr(whole, folder.component) if folder.component else whole
+    module.eval()
+    return PretrainedModel(whole, module)
+
+
+def _transformers(folder: ModelFolder, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    transformers = _library("transformers", "llm")
+    config = folder.config or {}
+    names = config.get("architectures") or ["AutoModel"]
+    options: dict[str, Any] = {"dtype": dtype, "variant": folder.variant}
+    if remote := config.get("auto_map"):
+        autos = [name for name in ("AutoModelForCausalLM", *remote) if name in remote and name.startswith("AutoModel")]
+        names, options["trust_remote_code"] = [*autos, "AutoModel"], trust_remote_code
+    return _class(transformers, names[0], folder).from_pretrained(str(folder.path), **options)
+
+
+def _diffusers(folder: ModelFolder, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    diffusers = _library("diffusers", "diffusion")
+    options: dict[str, Any] = {"torch_dtype": dtype, "variant": folder.variant}
+    if folder.weights[0].suffix == ".safetensors":
+        options["use_safetensors"] = True  # in other components too, unless torch's files were allowed
+    if folder.component:
+        pipeline = diffusers.DiffusionPipeline
+        return pipeline.from_pretrained(str(folder.path), trust_remote_code=trust_remote_code, **options)
+    name = (folder.config or {}).get("_class_name")
+    return _class(diffusers, name, folder).from_pretrained(str(folder.path), **options)
+
+
+def _library(name: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"models of this kind need {name}: pip install 'evoniche[{extra}]'.") from error
+
+
+def _class(library: Any, name: Any, folder: ModelFolder) -> Any:
+    found = getattr(library, str(name), None)
+    if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
+        raise MergeError(f"{folder.path}: config.json says that it is a {name}, which {library.__name__} "
+                         f"{library.__version__} does not have.")
+    return found
+
+
+def _dtype_of(index: TensorIndex) -> torch.dtype:
+    """That of most numbers."""
+    sizes: Counter[torch.dtype] = Counter()
+    for tensor in index.merged:
+        sizes[tensor.dtype] += tensor.size
+    return sizes.most_common(1)[0][0]
+
+
+@contextmanager
+def _bars(library: str, shown: bool) -> Iterator[None]:
+    """Without the bars of transformers (which diffusers may use) and diffusers, unless they are to be shown."""
+    names = [] if shown else ["transformers", "diffusers"] if library == "diffusers" else ["transformers"]
+    hidden = []
+    for name in names:
+        with suppress(ImportError):
+            logging = importlib.import_module(f"{name}.utils.logging")
+            if logging.is_progress_bar_enabled():
+                logging.disable_progress_bar()
+                hidden.append(logging)
+    try:
+        yield
+    finally:
+        for logging in hidden:
+            logging.enable_progress_bar()

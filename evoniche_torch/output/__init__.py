@@ -1,0 +1,18 @@
+"""Merged models as folders: weights, recipe.json, model card."""
+
+from evoniche_torch.output.checkpoint_writer import check_output_folder, rewrite_checkpoint, write_checkpoint
+from evoniche_torch.output.model_card import Card
+from evoniche_torch.output.provenance import draw_merge
+from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, read_recipe
+from evoniche_torch.output.safetensors_writer import parse_size
+
+__all__ = [
+    "OUTPUT_DTYPES",
+    "Card",
+    "check_output_folder",
+    "draw_merge",
+    "parse_size",
+    "read_recipe",
+    "rewrite_checkpoint",
+    "write_checkpoint",
+]

@@ -1,0 +1,266 @@
+"""Merged models as files that load like those that they were made of."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from tqdm import tqdm
+
+from evoniche.merging.recipe import Recipe
+from evoniche.merging.recipes import Recipes
+from evoniche.merging.seeds import one_recipe
+from evoniche_torch.files import ModelFolder, TensorInfo
+from evoniche_torch.models import MERGE_BLOCK, CheckpointSeeds, TensorSeeds
+from evoniche_torch.output.model_card import Card, render_card
+from evoniche_torch.output.output_folder import check_digests, check_output_folder, copy_side_files, new_folder, sync
+from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, RecipeFile, SeedFiles, index_digest
+from evoniche_torch.output.safetensors_writer import (
+    ShardNames,
+    bytes_of,
+    encode_header,
+    in_file_order,
+    parse_size,
+    split_shards,
+    write_tensors,
+)
+
+__all__ = ["check_output_folder", "rewrite_checkpoint", "write_checkpoint"]
+
+_SPARE = 1 << 20
+"""Bytes that must be free beyond the files, for folders and the like."""
+
+
+def write_checkpoint(
+    recipe: Recipe | Recipes,
+    seeds: TensorSeeds,
+    out: str | PathLike[str],
+    *,
+    dtype: torch.dtype | str | None = None,
+    shard_size: int | str = "5GB",
+    like: int = 0,
+    card: Mapping[str, Any] | Card | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Path:
+    """Write a merged model as a folder that loads like those of its seeds.
+
+    Numbers are merged in single precision (double, if the seeds are) and rounded once, block by block: what is held in
+    memory does not grow with the model. The folder appears at `out` when it is complete, and not before; with it
+    come a README.md and a recipe.json, from which `evoniche export` makes the same bytes again.
+
+    Args:
+        recipe: What to write: a recipe, or a batch of one.
+        seeds: What it combines. Modules in memory have no config to copy: then the weights are written alone.
+        out: A folder that is not there yet, or empty.
+        dtype: Of the merged tensors, such as torch.bfloat16 or "bfloat16"; by default each has that of the seed that
+            the model is `like`.
+        shard_size: Above it the weights are spread over several files: bytes, or a text such as "5GB".
+        like: Which seed's config, tokenizer and other files the model gets.
+        card: What the README.md tells beyond the recipe: a `Card`, or its fields by name.
+        overwrite: Whether a model that is already at `out` is replaced, once the new one is complete.
+        progress: Show a bar.
+
+    Returns:
+        `out`.
+
+    Raises:
+        TypeError: A recipe that is none.
+        ValueError: A recipe over other seeds, an option out of range, or a number that the dtype cannot hold.
+        FileExistsError: `out` is a file or is not empty, and may not be replaced.
+        OSError: The disk is full, or cannot be written; nothing half-written stays.
+    """
+    record = _describe(one_recipe(recipe, seeds), seeds, dtype, shard_size, like, Card.of(card))
+    return _write(record, seeds, Path(out), None, overwrite, progress)
+
+
+def rewrite_checkpoint(
+    record: RecipeFile, seeds: CheckpointSeeds, out: str | PathLike[str], *, overwrite: bool = False,
+    progress: bool = False,
+) -> Path:  # fmt: skip
+    """Write the same bytes that a recipe.json lay beside.
+
+    Args:
+        record: What recipe.json says.
+        seeds: Its models, opened again.
+        out: As in `write_checkpoint`.
+        overwrite: Likewise.
+        progress: Likewise.
+
+    Raises:
+        MergeError: Seeds that have changed since, naming the files.
+        FileExistsError: As in `write_checkpoint`.
+        OSError: Likewise.
+    """
+    record.check(seeds, seeds.digests, [folder.path for folder in seeds.folders])
+    return _write(record, seeds, Path(out), record.side_files, overwrite, progress)
+
+
+def _describe(
+    recipe: Recipe, seeds: TensorSeeds, dtype: torch.dtype | str | None, shard_size: int | str, like: int, card: Card
+) -> RecipeFile:
+    name = None if dtype is None else str(dtype).removeprefix("torch.")
+    if name is not None and name not in OUTPUT_DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(OUTPUT_DTYPES)}, or None for that of the seeds, "
+                         f"got {dtype!r}.")
+    if isinstance(like, bool) or not isinstance(like, int) or not 0 <= like < seeds.count:
+        raise ValueError(f"like must be the number of a seed, 0 to {seeds.count - 1}, got {like!r}.")
+    labels = [*seeds.labels, *([] if seeds.base_label is None else [seeds.base_label])]
+    opened: dict[str, Any] = {"component": None, "variant": None, "mixed_dtypes": False, "ignore": ()}
+    kind, stem = "memory", "model"
+    models = [SeedFiles(label, None, {}) for label in labels]
+    if isinstance(seeds, CheckpointSeeds):
+        kind, stem = seeds.folders[like].kind, seeds.folders[like].stem
+        opened = {
+            "component": _agreed({folder.component for folder in seeds.folders}),
+            "variant": _agreed({folder.variant for folder in seeds.folders}),
+            "mixed_dtypes": seeds.mixed_dtypes,
+            "ignore": seeds.ignore,
+        }
+        models = [
+            SeedFiles(label, folder.path.as_posix(), digests)
+            for label, folder, digests in zip(labels, seeds.folders, seeds.digests, strict=True)
+        ]
+    return RecipeFile(
+        recipe=Recipe.of(recipe.boundaries, recipe.coefficients),
+        seeds=tuple(models[: seeds.count]),
+        base=models[-1] if len(models) > seeds.count else None,
+        kind=kind,
+        stem="model" if stem == "pytorch_model" else stem,
+        tensors=tuple(tensor.name for tensor in seeds.index.merged),
+        index=index_digest(seeds.index),
+        dtype=name,
+        shard_size=parse_size(shard_size),
+        like=like,
+        side_files={},
+        card=card,
+        **opened,
+    )
+
+
+def _agreed(found: set[str | None]) -> str | None:
+    """What all models were opened by; models that differ have been opened without saying any."""
+    return found.pop() if len(found) == 1 else None
+
+
+def _write(
+    record: RecipeFile,
+    seeds: TensorSeeds,
+    out: Path,
+    expected: Mapping[str, str] | None,
+    overwrite: bool,
+    progress: bool,
+) -> Path:
+    """Write everything.
+
+    Args:
+        record: Of the model.
+        seeds: Its seeds.
+        out: Where to.
+        expected: The digests that the other files of the seed must have; None when there is nothing to compare with.
+        overwrite: Whether to replace what is there.
+        progress: Show a bar.
+    """
+    folders = seeds.folders if isinstance(seeds, CheckpointSeeds) else ()
+    source = folders[record.like] if folders else None
+    shards = [in_file_order(shard) for shard in split_shards(_tensors(record, seeds), record.shard_size)]
+    size = sum(len(encode_header(shard)) + sum(map(bytes_of, shard)) for shard in shards)
+    with new_folder(out, overwrite=overwrite, inputs=[folder.path for folder in folders]) as partial:
+        _check_room(partial, size, source)
+        digests = copy_side_files(source, partial, dtype=record.dtype) if source else {}
+        if source and expected is not None:
+            check_digests(source.path, digests, expected)
+        weights = partial / ((source and source.component) or "")
+        weights.mkdir(exist_ok=True)
+        names = ShardNames(record.stem, source.variant if source else None)
+        with tqdm(total=size, desc="writing", unit="B", unit_scale=True, disable=not progress) as bar:
+            _write_shards(weights, names, shards, seeds.complete(record.recipe), seeds, bar)
+        record = attrs.evolve(record, side_files=digests)
+        for name, text in (("recipe.json", record.to_json()), ("README.md", render_card(record))):
+            (partial / name).write_text(text, encoding="utf-8", newline="\n")
+            sync(partial / name)
+    return out
+
+
+def _tensors(record: RecipeFile, seeds: TensorSeeds) -> list[TensorInfo]:
+    """What the files will hold: the flat index in its order, other names of the same numbers, and what is copied."""
+    index = seeds.index
+    dtype = OUTPUT_DTYPES.get(record.dtype or "")
+    merged = {
+        tensor.name: attrs.evolve(tensor, dtype=dtype or seeds.read(record.like, tensor.name, 0, 0).dtype)
+        for tensor in index.merged
+    }
+    known = merged | {tensor.name: tensor for tensor in index.copied}
+    aliases = [attrs.evolve(known[name], name=alias) for alias, name in index.tied.items()]
+    return [*merged.values(), *aliases, *index.copied]
+
+
+def _write_shards(
+    folder: Path,
+    names: ShardNames,
+    shards: Sequence[Sequence[TensorInfo]],
+    recipe: Recipe,
+    seeds: TensorSeeds,
+    bar: Any,
+) -> None:
+    for number, shard in enumerate(shards):
+        blocks = _blocks(shard, recipe, seeds)
+        write_tensors(folder / names.file(number, len(shards)), shard, blocks, progress=bar.update)
+    if len(shards) > 1:
+        weight_map = {tensor.name: names.file(i, len(shards)) for i, shard in enumerate(shards) for tensor in shard}
+        total = sum(bytes_of(tensor) for shard in shards for tensor in shard)
+        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+        path = folder / names.index
+        path.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
+        sync(path)
+
+
+def _blocks(tensors: Sequence[TensorInfo], recipe: Recipe, seeds: TensorSeeds) -> Iterator[memoryview]:
+    """The numbers of tensors, one after the other, as bytes in one of two buffers by turns."""
+    buffers = cycle([torch.empty(MERGE_BLOCK * torch.complex128.itemsize, dtype=torch.uint8) for _ in range(2)])
+    copied = {tensor.name for tensor in seeds.index.copied}
+    for tensor in tensors:
+        name = seeds.index.tied.get(tensor.name, tensor.name)
+        start = None if name in copied else seeds.index.span(name)[0]
+        for low in range(0, tensor.size, MERGE_BLOCK):
+            high = min(low + MERGE_BLOCK, tensor.size)
+            buffer = next(buffers)[: (high - low) * tensor.dtype.itemsize]
+            numbers = buffer.view(tensor.dtype)
+            if start is None:
+                numbers.copy_(seeds.read(0, name, low, high))
+            else:
+                seeds.merge_into(numbers, recipe, start + low)
+                _check_range(numbers, tensor, recipe, seeds, start + low)
+            yield memoryview(buffer.numpy())  # type: ignore[arg-type]  # numpy's arrays are buffers
+
+
+def _check_range(numbers: torch.Tensor, tensor: TensorInfo, recipe: Recipe, seeds: TensorSeeds, start: int) -> None:
+    """Refuse a dtype that cannot hold merged numbers.
+
+    Raises:
+        ValueError: A number became infinite as it was rounded.
+    """
+    if torch.finfo(numbers.dtype).max > 1e38 or torch.isfinite(numbers).all():
+        return
+    exact = torch.empty(len(numbers), dtype=seeds.precision)
+    seeds.merge_into(exact, recipe, start)
+    if not (torch.isfinite(numbers) | ~torch.isfinite(exact)).all():
+        raise ValueError(f"{tensor.name} has merged numbers that {tensor.dtype} cannot hold, up to "
+                         f"{exact.abs().max():.3g}: choose another dtype, such as bfloat16.")
+
+
+def _check_room(partial: Path, size: int, source: ModelFolder | None) -> None:
+    others = [source.path / name for name in source.side_files] if source else []
+    needed = size + _SPARE + sum(file.stat().st_size for file in others)
+    free = shutil.disk_usage(partial).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"not enough disk space for the merged model: {needed / 1e9:,.3f} GB are needed, "
+                                    f"{free / 1e9:,.3f} GB are free in {partial.parent}")

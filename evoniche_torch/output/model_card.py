@@ -1,0 +1,165 @@
+"""Model cards: how a merged model was made, as the README.md beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, final
+
+import attrs
+import numpy as np
+
+from evoniche_torch.output.provenance import seed_shares
+
+if TYPE_CHECKING:
+    from evoniche_torch.output.recipe_file import RecipeFile
+
+__all__ = ["Card", "render_card"]
+
+Row = tuple[str | int | float, ...]
+Table = tuple[tuple[str, ...], tuple[Row, ...]]
+
+_LIBRARIES = ("transformers", "diffusers")
+_SNAPSHOT = re.compile(r"models--(.+?)--(.+)")  # how the Hugging Face cache names the folder of a model
+
+
+def _text(of: Card, attribute: attrs.Attribute[Any], value: object) -> None:  # noqa: ARG001
+    if not isinstance(value, str | None):
+        raise ValueError(f"Card({attribute.name}=...) must be text, got {value!r}.")
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    lines = (value,) if isinstance(value, str) else value
+    if not isinstance(lines, Sequence) or not all(isinstance(line, str) for line in lines):
+        raise ValueError(f"Card(lineage=..., notes=...) must be lines of text, got {value!r}.")
+    return tuple(lines)
+
+
+def _table(value: object) -> Table | None:
+    if value is None:
+        return None
+    if not isinstance(value, Sequence) or len(value) != 2:
+        raise ValueError(f"Card(scores=...) must be (columns, rows), got {value!r}.")
+    columns, rows = tuple(value[0]), tuple(tuple(row) for row in value[1])
+    cells = [cell for row in (columns, *rows) for cell in row]
+    fit = all(isinstance(cell, str) or (isinstance(cell, int | float) and np.isfinite(cell)) for cell in cells)
+    if not fit or any(len(row) != len(columns) for row in rows):
+        raise ValueError("Card(scores=...) must be (columns, rows): as many cells in each row as there are columns, "
+                         f"each a text or a finite number, got {value!r}.")
+    return tuple(map(str, columns)), rows
+
+
+@final
+@attrs.frozen
+class Card:
+    """What a model card tells beyond the recipe."""
+
+    title: str | None = attrs.field(default=None, validator=_text)
+    """The heading; "Merged model" where there is none."""
+    command: str | None = attrs.field(default=None, validator=_text)
+    """What was typed to make it."""
+    scores: Table | None = attrs.field(default=None, converter=_table)
+    """(columns, rows): the seeds against the merged model; numbers are shown with three decimals."""
+    lineage: tuple[str, ...] = attrs.field(default=(), converter=_lines)
+    """From whom it descends, line by line."""
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_lines)
+    """Anything else, line by line."""
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any] | Card | None) -> Card:
+        """A card from its fields by name.
+
+        Raises:
+            ValueError: A field that a card does not have, or of the wrong type.
+        """
+        if isinstance(card, Card):
+            return card
+        known = [field.name for field in attrs.fields(cls)]
+        if unknown := sorted(set(card or {}) - set(known)):
+            raise ValueError(f"card has no {', '.join(map(repr, unknown))}: it may have {', '.join(known)}.")
+        return cls(**(card or {}))
+
+
+def render_card(record: RecipeFile) -> str:
+    """The README.md of a merged model; all that is in it is in its recipe.json as well."""
+    card = record.card
+    parts = [
+        _front_matter(record),
+        f"# {card.title or 'Merged model'}",
+        _how(record),
+        "## Models\n\n" + _models(record),
+        "## Lineage\n\n" + "\n".join(f"- {line}" for line in card.lineage) if card.lineage else "",
+        "## Scores\n\n" + _markdown(*card.scores) if card.scores else "",
+        "\n\n".join(card.notes),
+        "## How to make it again\n\n" + _again(record),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(record: RecipeFile) -> str:
+    seeds = [*record.seeds, *([record.base] if record.base else [])]
+    names = dict.fromkeys(_public_name(seed.path or seed.label) for seed in seeds)
+    lines = ["---", "base_model:", *(f"- {json.dumps(name, ensure_ascii=False)}" for name in names)]
+    lines += ["tags:", "- merge", "- evoniche"]
+    lines += [f"library_name: {record.kind}"] if record.kind in _LIBRARIES else []
+    return "\n".join([*lines, "---"])
+
+
+def _public_name(path: str) -> str:
+    """A model's name on the Hugging Face hub where its folder tells it, else the name of the folder."""
+    parts = PurePath(path).parts
+    for part in parts:
+        if found := _SNAPSHOT.fullmatch(part):
+            return f"{found[1]}/{found[2]}"
+    return parts[-1] if parts else path
+
+
+def _how(record: RecipeFile) -> str:
+    recipe = record.recipe
+    segments = len(recipe.coefficients)
+    what = f"the {len(record.seeds)} models below" if len(record.seeds) > 1 else "the model below"
+    if record.base:
+        what = f"the differences of {what} from the base {_code(record.base.label)}, added to it"
+    return (
+        f"A merge by evoniche: a linear combination of {what}, with coefficients "
+        f"that are constant in each of {segments:,} segment{'s' * (segments > 1)} of the {recipe.size:,} parameters. "
+        "It was computed in single precision or better and rounded once. The coefficients are in `recipe.json`."
+    )
+
+
+def _models(record: RecipeFile) -> str:
+    shares = seed_shares(record.recipe, np.array([0, record.recipe.size]))[0]
+    rows: list[Row] = [
+        (_code(seed.label), f"{share:.1%}") for seed, share in zip(record.seeds, shares, strict=True)
+    ]
+    if record.base:
+        rows.append((_code(record.base.label), "base"))
+    return _markdown(("model", "share"), rows) + (
+        "\n\nThe share of a model is that of its coefficient among all (absolute values), on average over parameters."
+    )
+
+
+def _again(record: RecipeFile) -> str:
+    export = "evoniche export recipe.json --out DIR"
+    if record.kind == "memory":
+        return "Its models were in memory, so it cannot be made again from files."
+    text = f"From the same models, byte by byte:\n\n```sh\n{export}\n```"
+    if record.card.command:
+        text += f"\n\nIt was found by\n\n```sh\n{record.card.command}\n```"
+    return text
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value: str | float) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _code(text: str) -> str:
+    return f"`{text.replace('`', chr(39))}`"

@@ -1,0 +1,154 @@
+"""Safetensors files, written from the first byte to the last without a tensor in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
+from pathlib import Path
+from typing import final
+
+import attrs
+
+from evoniche_torch.files import SAFETENSORS_DTYPES, TensorInfo
+
+__all__ = ["ShardNames", "bytes_of", "encode_header", "in_file_order", "parse_size", "split_shards", "write_tensors"]
+
+_DTYPE_NAMES = {dtype: name for name, dtype in SAFETENSORS_DTYPES.items()}
+"""What the format calls each dtype."""
+
+_WRITEBACK = 32 << 20
+"""Bytes after which the disk is set to work, so that there is little left to wait for in the end."""
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+@final
+@attrs.frozen
+class ShardNames:
+    """How the files of a model are called, as transformers and diffusers do."""
+
+    stem: str
+    """"model" or "diffusion_pytorch_model", or that of a bare file."""
+    variant: str | None = None
+    """Such as "fp16", a part of each name."""
+
+    def file(self, number: int, shards: int) -> str:
+        """The name of a file of weights, counted from 0."""
+        variant = f".{self.variant}" if self.variant else ""
+        part = f"-{number + 1:05d}-of-{shards:05d}" if shards > 1 else ""
+        return f"{self.stem}{variant}{part}.safetensors"
+
+    @property
+    def index(self) -> str:
+        """The name of the file that says which tensor is where."""
+        variant = f".{self.variant}" if self.variant else ""
+        return f"{self.stem}.safetensors.index{variant}.json"
+
+
+def bytes_of(tensor: TensorInfo) -> int:
+    """How long it is in a file."""
+    return tensor.size * tensor.dtype.itemsize
+
+
+def parse_size(size: int | str) -> int:
+    """A number of bytes, such as 5_000_000_000, "5GB" or "0.5 MB".
+
+    Raises:
+        ValueError: Something else, or less than one byte.
+    """
+    number: float = 0
+    if isinstance(size, int) and not isinstance(size, bool):
+        number = size
+    elif isinstance(size, str) and (text := size.strip().upper())[-2:] in _UNITS:
+        try:
+            number = float(text[:-2]) * _UNITS[text[-2:]]
+        except ValueError:
+            number = 0
+    if not 1 <= number < 2**63:
+        raise ValueError(f"shard_size must be a number of bytes, or a text such as '5GB' or '500MB', got {size!r}.")
+    return int(number)
+
+
+def split_shards(tensors: Iterable[TensorInfo], limit: int) -> list[list[TensorInfo]]:
+    """Spread tensors over files of at most `limit` bytes, in their order; a larger one has a file of its own."""
+    shards: list[list[TensorInfo]] = []
+    room = -1
+    for tensor in tensors:
+        length = bytes_of(tensor)
+        if length > limit:
+            shards.append([tensor])
+            room = -1
+            continue
+        if length > room:
+            shards.append([])
+            room = limit
+        shards[-1].append(tensor)
+        room -= length
+    return shards or [[]]
+
+
+def in_file_order(tensors: Sequence[TensorInfo]) -> list[TensorInfo]:
+    """The same with the longer numbers first, as the safetensors package has them, so that all are aligned."""
+    return sorted(tensors, key=lambda tensor: -tensor.dtype.itemsize)
+
+
+def encode_header(tensors: Sequence[TensorInfo]) -> bytes:
+    """What stands at the start of a file: how long the header is, and the header.
+
+    Args:
+        tensors: In the order in which their numbers follow.
+
+    Raises:
+        ValueError: A dtype that the format does not have.
+    """
+    table: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    start = 0
+    for tensor in tensors:
+        if tensor.dtype not in _DTYPE_NAMES:
+            raise ValueError(f"{tensor.name}: safetensors files have no {tensor.dtype}.")
+        stop = start + bytes_of(tensor)
+        table[tensor.name] = {
+            "dtype": _DTYPE_NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, stop]
+        }
+        start = stop
+    text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
+def write_tensors(
+    path: Path, tensors: Sequence[TensorInfo], blocks: Iterable[memoryview], *, progress: Callable[[int], object]
+) -> None:
+    """Write a file and see it to the disk.
+
+    While a block is written the next one is made: it must stay as it is until the one after the next is asked for.
+
+    Args:
+        path: A file that is not there yet.
+        tensors: In the order in which their numbers follow.
+        blocks: The bytes of all of them, one after the other, in pieces of any length.
+        progress: Called with the number of bytes of each block.
+    """
+    header = encode_header(tensors)
+    expected = len(header) + sum(map(bytes_of, tensors))
+    with path.open("xb", buffering=0) as file, ThreadPoolExecutor(1, "writer") as writer:
+        pending = writer.submit(_write_all, file, memoryview(header))
+        for block in blocks:
+            pending.result()
+            pending = writer.submit(_write_all, file, block)
+            progress(len(block))
+        pending.result()
+        assert file.tell() == expected, f"{path} has {file.tell()} bytes, {expected} were promised"
+        os.fsync(file.fileno())
+
+
+def _write_all(file: FileIO, block: memoryview) -> None:
+    start = file.tell()
+    while len(block):
+        block = block[file.write(block) :]
+    done = file.tell() // _WRITEBACK * _WRITEBACK
+    if start < done and hasattr(os, "posix_fadvise"):  # Linux begins to write out what it is told to forget
+        os.posix_fadvise(file.fileno(), done - _WRITEBACK, _WRITEBACK, os.POSIX_FADV_DONTNEED)

@@ -1,0 +1,266 @@
+"""Tasks of lm-evaluation-harness (`lm_eval`), which is imported when a task is first needed."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche_torch.scorers.checkpoint import evaluating
+from evoniche_torch.scorers.document_scores import document_scores
+from evoniche_torch.scorers.lm_eval_patches import quiet, seeded, unaggregated
+from evoniche_torch.scorers.multi_task import importance_of, task_means, task_slices
+
+__all__ = ["LmEvalScorer"]
+
+_SEEDS = (0, 1234, 1234, 1234)
+"""What the harness seeds `random`, numpy, torch and the choice of examples with."""
+
+_managers: dict[tuple[Any, ...], Any] = {}
+
+
+def _specs(tasks: Any) -> tuple[Any, ...]:
+    several = tasks if isinstance(tasks, Sequence) and not isinstance(tasks, str) else [tasks]
+    if not len(several):
+        raise ValueError("LmEvalScorer(tasks=...) must name at least one task, got none.")
+    return tuple(map(_spec, several))
+
+
+def _spec(task: Any) -> Any:
+    if not isinstance(task, str | Path):
+        return task
+    path = Path(task).expanduser()
+    if path.is_file():
+        return str(path.resolve())
+    if isinstance(task, Path) or path.suffix in (".yaml", ".yml"):
+        raise FileNotFoundError(f"LmEvalScorer(tasks=...): there is no file {task}.")
+    return task
+
+
+@final
+@attrs.frozen(eq=False, repr=False)
+class LmEvalScorer:
+    """Tasks of lm-evaluation-harness: an evaluation of a live transformers model, for `CheckpointScorer` or alone.
+
+    A document of a task is a case: the cases are those of the first task by document number, then those of the next. A
+    metric of which lower is better becomes 1 / (1 + x). Each evaluation draws the same random numbers and examples, so
+    models differ by themselves alone; the global random states are put back afterwards.
+
+    A task whose file and data are on this machine needs no network. A relative path to data in a task file starts at
+    the folder in which Python runs, and `datasets` keeps what it reads in its own cache (`HF_DATASETS_CACHE`).
+
+    Args:
+        tasks: One or several: a YAML file, the name of a task or group, a configuration as a dict, or a `Task`.
+        metric: Which metric scores a document, for all tasks or task -> metric. When None the first of each task that
+            is one number for each document.
+        filter: Which filter's answers are scored, likewise. When None the first of each task.
+        tokenizer: Of the model, or where to load it from; when None where the model was loaded from.
+        batch_size: Requests at once; "auto" is found out anew by each evaluation.
+        model_args: More arguments of the harness's `HFLM` (max_length, add_bos_token, think_end_token, ...).
+        num_fewshot: Examples before the question, if not fixed to 0 by the task; what the task says when None.
+        limit: The first so many documents of each task, or below 1 a share of them.
+        samples: task -> numbers of the documents to be asked, of the others all.
+        gen_kwargs: What is changed of the generation arguments of tasks (temperature, max_gen_toks, do_sample, ...).
+        system_instruction: Put before each prompt.
+        apply_chat_template: Whether, or by its name which, chat template forms the prompt.
+        fewshot_as_multiturn: Whether examples are turns of a chat.
+        include_path: Folders with more tasks that can be named.
+        metadata: For tasks that make their data.
+        seed: Instead of the harness's own seeds.
+        confirm_run_unsafe_code: Whether tasks may run code that the model has written.
+        verbose: Show the progress bars and warnings of the harness.
+    """
+
+    tasks: tuple[Any, ...] = attrs.field(converter=_specs)
+    metric: str | Mapping[str, str] | None = attrs.field(default=None, kw_only=True)
+    filter: str | Mapping[str, str] | None = attrs.field(default=None, kw_only=True)
+    tokenizer: Any = attrs.field(default=None, kw_only=True)
+    batch_size: int | str = attrs.field(default=1, kw_only=True)
+    model_args: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+    num_fewshot: int | None = attrs.field(default=None, kw_only=True)
+    limit: float | None = attrs.field(default=None, kw_only=True)
+    samples: Mapping[str, Sequence[int]] | None = attrs.field(default=None, kw_only=True)
+    gen_kwargs: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    system_instruction: str | None = attrs.field(default=None, kw_only=True)
+    apply_chat_template: bool | str = attrs.field(default=False, kw_only=True)
+    fewshot_as_multiturn: bool = attrs.field(default=True, kw_only=True)
+    include_path: str | Path | Sequence[str | Path] | None = attrs.field(default=None, kw_only=True)
+    metadata: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    seed: int | None = attrs.field(default=None, kw_only=True)
+    confirm_run_unsafe_code: bool = attrs.field(default=False, kw_only=True)
+    verbose: bool = attrs.field(default=False, kw_only=True)
+    _tokenizers: dict[str, Any] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.model_args, Mapping):
+            raise ValueError("LmEvalScorer(model_args=...) must be names and values, on the command line as JSON such "
+                             f"as {{\"max_length\": 64}}, got {self.model_args!r}.")
+        if self.limit is not None and not self.limit > 0:
+            raise ValueError(f"LmEvalScorer(limit=...) must be > 0, got {self.limit!r}.")
+        if self.limit is not None and self.samples is not None:
+            raise ValueError("LmEvalScorer takes limit or samples, not both: name the documents in samples alone.")
+        if empty := [task for task, given in (self.samples or {}).items() if not len(given)]:
+            raise ValueError(f"LmEvalScorer(samples=...) must name at least one document of {empty[0]!r}.")
+
+    def __repr__(self) -> str:
+        return f"LmEvalScorer({', '.join(map(str, self.tasks))})"
+
+    def __call__(self, model: Any) -> NDArray[np.float64]:
+        """Score a model; shape (cases,), >= 0.
+
+        Raises:
+            ImportError: There is no lm_eval.
+            TypeError: The model is none of transformers.
+            ValueError: No such metric or filter, or a metric that is not one number for each document.
+        """
+        evaluator, _ = _library("lm_eval.evaluator"), _library("lm_eval.models.huggingface")
+        tasks, seeds = self._loaded, self._seeds
+        with quiet(self.verbose), seeded(*seeds[:3]), unaggregated(tasks.values()), evaluating(model):
+            for task in tasks.values():
+                task.set_fewshot_seed(seed=seeds[3])  # each evaluation draws the same examples
+            results = evaluator.evaluate(
+                lm=self._wrapped(model),
+                task_dict={"tasks": tasks, "groups": {}},
+                limit=self.limit,
+                samples=self._samples,
+                bootstrap_iters=0,
+                log_samples=True,
+                system_instruction=self.system_instruction,
+                apply_chat_template=self.apply_chat_template,
+                fewshot_as_multiturn=self.fewshot_as_multiturn,
+                confirm_run_unsafe_code=self.confirm_run_unsafe_code,
+            )
+        rows = []
+        for name, task in tasks.items():
+            metric, chosen = (_of_task(option, name) for option in (self.metric, self.filter))
+            rows.append(document_scores(task, name, results["samples"][name], metric, chosen))
+            if len(rows[-1]) != len(self._documents[name]):
+                raise ValueError(f"task {name!r} has {len(self._documents[name])} documents, of which "
+                                 f"{len(rows[-1])} were scored.")
+        return np.concatenate(rows)
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where the cases of each task are, as task -> slice."""
+        return task_slices({task: len(documents) for task, documents in self._documents.items()})
+
+    @property
+    def labels(self) -> list[str]:
+        """What each case is called, "task/number of the document"; shape (cases,)."""
+        return [f"{task}/{document}" for task, documents in self._documents.items() for document in documents]
+
+    @property
+    def importance(self) -> NDArray[np.float64]:
+        """How much each case counts if each task has the same total: shape (cases,), with mean 1.
+
+        For other totals, see `importance_of`.
+        """
+        return importance_of(self.slices)
+
+    def task_means(self, scores: Any) -> dict[str, Any]:
+        """The mean score on each task: of scores (..., cases), task -> shape (...)."""
+        return task_means(self.slices, scores)
+
+    @property
+    def _seeds(self) -> tuple[int, int, int, int]:
+        return _SEEDS if self.seed is None else (self.seed,) * 4
+
+    @property
+    def _samples(self) -> dict[str, list[int]] | None:
+        # In rising order: the harness reads documents in that order, but numbers them in the order given.
+        return None if self.samples is None else {task: sorted(set(given)) for task, given in self.samples.items()}
+
+    @cached_property
+    def _loaded(self) -> dict[str, Any]:
+        """The tasks by name, made once and set up as `lm_eval.simple_evaluate` does."""
+        _library("lm_eval.evaluator")
+        parse = _library("lm_eval.utils").simple_parse_args_string
+        with quiet(self.verbose), seeded(*self._seeds[:3]):
+            manager = _manager(self.tasks, self.include_path, self.metadata)
+            tasks: dict[str, Any] = manager.load(list(self.tasks))["tasks"]
+            changes = parse(self.gen_kwargs) if isinstance(self.gen_kwargs, str) else dict(self.gen_kwargs or {})
+            for task in tasks.values():
+                if changes and task.get_config("output_type") == "generate_until":
+                    task.set_config(key="generation_kwargs", value=changes, update=True)
+                fixed = task.get_config("num_fewshot")
+                if fixed is None or (self.num_fewshot is not None and fixed != 0):
+                    task.set_config(key="num_fewshot", value=self.num_fewshot or 0)
+        options = [option for option in (self.metric, self.filter, self.samples) if isinstance(option, Mapping)]
+        if unknown := {name for option in options for name in option} - set(tasks):
+            raise ValueError(f"the tasks are {', '.join(tasks)}, got metric, filter or samples for {sorted(unknown)}.")
+        return tasks
+
+    @cached_property
+    def _documents(self) -> dict[str, Sequence[int]]:
+        """The numbers of the documents of each task."""
+        size = _library("lm_eval.evaluator_utils").get_sample_size
+        documents: dict[str, Sequence[int]] = {}
+        with quiet(self.verbose):
+            for name, task in self._loaded.items():
+                there = len(task.eval_docs)
+                asked = (self._samples or {}).get(name)
+                documents[name] = range(min(there, size(task, self.limit) or there)) if asked is None else asked
+        return documents
+
+    def _wrapped(self, model: Any) -> Any:
+        """The model as the harness wants it."""
+        wrapper = _library("lm_eval.models.huggingface").HFLM
+        if not (hasattr(model, "config") and hasattr(model, "device")):
+            raise TypeError(f"LmEvalScorer needs a model of transformers, got {type(model).__name__}.")
+        if unknown := set(self.model_args) - set(inspect.signature(wrapper).parameters):
+            raise ValueError(f"LmEvalScorer(model_args=...) has {sorted(unknown)}, which HFLM of lm_eval has not.")
+        given = self.tokenizer
+        place = os.fspath(given) if isinstance(given, str | Path) else getattr(model, "name_or_path", "")
+        if given is None and not place:
+            raise ValueError("LmEvalScorer(tokenizer=...) is needed: the model was not loaded from a folder in which "
+                             "its tokenizer would be.")
+        if place not in self._tokenizers and not isinstance(given, str | Path | None):
+            self._tokenizers[place] = copy.deepcopy(given)  # the harness gives it a padding token
+        lm = wrapper(pretrained=model, tokenizer=self._tokenizers.get(place, given and place),
+                     batch_size=self.batch_size, **self.model_args)
+        self._tokenizers[place] = lm.tokenizer
+        return lm
+
+
+def _of_task(option: str | Mapping[str, str] | None, task: str) -> str | None:
+    return option.get(task) if isinstance(option, Mapping) else option
+
+
+def _library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or name).partition(".")[0]
+        raise ImportError(f"LmEvalScorer needs {missing}: pip install 'evoniche[llm]'.") from error
+
+
+def _manager(tasks: Sequence[Any], include: Any, metadata: Mapping[str, Any] | None) -> Any:
+    """What loads tasks. Reading the harness's own takes seconds, so that is done where they are named, and once."""
+    folders = [] if include is None else [include] if isinstance(include, str | Path) else list(include)
+    own = _library("lm_eval.tasks").TaskManager
+    found = own(include_path=folders, include_defaults=False, metadata=metadata and dict(metadata))
+    if all(_alone(task, found) for task in tasks):
+        return found
+    key = (tuple(map(str, folders)), repr(metadata))
+    if key not in _managers:
+        _managers[key] = own(include_path=folders, metadata=metadata and dict(metadata))
+    return _managers[key]
+
+
+def _alone(task: Any, found: Any) -> bool:
+    """Whether a task refers to no other that would have to be found by its name."""
+    if isinstance(task, Mapping):
+        return "group" not in task
+    if isinstance(task, str) and os.path.isfile(task):
+        lines = Path(task).read_text(encoding="utf-8").splitlines()
+        return not any(line.startswith("group:") for line in lines)
+    return not isinstance(task, str) or (task in found.all_subtasks)

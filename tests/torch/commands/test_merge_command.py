@@ -1,0 +1,495 @@
+"""`evoniche merge`: whole runs on tiny models, what its options change, and what it says when it cannot."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
+from tiny_models import llama, llama_folder, llama_tokenizer, tokenizer_json, write_json
+
+from evoniche import enable_logging
+from evoniche_torch.commands import merge as command
+from evoniche_torch.commands import merge_run
+from evoniche_torch.commands.export import export
+from evoniche_torch.commands.tasks import load_function
+from evoniche_torch.models import CheckpointSeeds, layer_of
+from evoniche_torch.output import read_recipe
+
+TASKS = """
+import os
+from pathlib import Path
+import torch
+from safetensors.torch import load_file
+
+HERE = Path(__file__).parent
+A, B = (load_file(HERE / label / "model.safetensors") for label in "ab")
+TOKENS = torch.arange(60).reshape(6, 10)
+
+def layers(model):  # a mixture of both, with another ratio in the second layer
+    ratios = {name: 0.4 if "layers.1" in name else 0.8 for name in A}
+    return [torch.exp(-30 * (tensor - ratio * A[name] - (1.2 - ratio) * B[name]).abs().mean())
+            for (name, ratio), tensor in zip(ratios.items(), map(model.state_dict().get, ratios))]
+
+def odd(model):
+    return model(TOKENS[:4]).logits[:, -1, :32].logsumexp(-1) > model(TOKENS[:4]).logits[:, -1, 32:].logsumexp(-1)
+
+def later(model):
+    return model(TOKENS[4:]).logits[:, -1].softmax(-1)[:, 9] * 20
+
+def counted(model):  # says how often it was asked, and does what it is told to do then
+    with (HERE / "calls").open("a") as file:
+        file.write("x")
+    number = len((HERE / "calls").read_text())
+    if os.environ.get("AT") == str(number):
+        raise {"error": RuntimeError("out of luck"), "ctrl-c": KeyboardInterrupt()}[os.environ["DO"]]
+    if os.environ.get("NAN_AT") == str(number):
+        return [0.5, 0.5, float("nan")]
+    if os.environ.get("SHORT_AT") == str(number):
+        return [0.5, 0.5]
+    return layers(model)[:3]
+
+def stopped(model):
+    raise KeyboardInterrupt
+
+def failing_later(model):  # the second time that it is asked, as DO says
+    if (HERE / "later").exists():
+        raise {"error": RuntimeError("out of luck"), "ctrl-c": KeyboardInterrupt()}[os.environ["DO"]]
+    (HERE / "later").touch()
+    return [1.0]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Models a and b, their base, a task file, and others that do not fit. It is not to be changed."""
+    folder = tmp_path_factory.mktemp("made")
+    for seed, label in enumerate(["a", "b", "base"]):
+        llama_folder(folder / label, seed)
+    llama_tokenizer("{{ messages }}").save_pretrained(folder / "b")
+    (folder / "tasks.py").write_text(TASKS)
+
+    shutil.copytree(folder / "b", folder / "other-words")
+    write_json(folder / "other-words" / "tokenizer.json", tokenizer_json({"<unk>": 0, "x": 1}))
+    shutil.copytree(folder / "b", folder / "truncated")
+    data = (folder / "b" / "model.safetensors").read_bytes()
+    (folder / "truncated" / "model.safetensors").write_bytes(data[: len(data) // 2])
+    shutil.copytree(folder / "b", folder / "nan")
+    state = load_file(folder / "b" / "model.safetensors")
+    state["model.norm.weight"][3] = torch.nan
+    save_file(state, folder / "nan" / "model.safetensors", metadata={"format": "pt"})
+    save_file(state, folder / "bare.safetensors")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_log():
+    """As it is in a new process."""
+    enable_logging(False)
+    yield
+    enable_logging(False)
+
+
+@pytest.fixture
+def place(made, tmp_path, monkeypatch):
+    """A current folder with links to all of that."""
+    for path in made.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "tasks.py").unlink()
+    shutil.copy(made / "tasks.py", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+@pytest.fixture
+def no_picture(monkeypatch):
+    """Pictures take most of the time."""
+    monkeypatch.setattr(command, "draw_merge", lambda *_: None)
+
+
+@pytest.fixture
+def settings(monkeypatch, no_picture):
+    """What reaches the evolution."""
+    found = {}
+    inner = merge_run.merge
+
+    def spy(seeds, scorer, **options):
+        found.update(options)
+        return inner(seeds, scorer, **options)
+
+    monkeypatch.setattr(merge_run, "merge", spy)
+    return found
+
+
+def run(*arguments, models=("a", "b"), scorer="tasks.py:layers", evaluations=8, warmup=3, out="out", quiet=True):
+    options = [*(("--scorer", scorer) if scorer else ()), "--evaluations", evaluations, "--warmup", warmup]
+    options += [*(("--out", out) if out else ()), *(["--quiet"] if quiet else [])]
+    return CliRunner().invoke(command.merge, [*models, *map(str, options), *map(str, arguments)])
+
+
+def succeeded(ended):
+    assert ended.exit_code == 0, ended.output
+    return ended
+
+
+def recipe(out="out"):
+    return read_recipe(Path(out) / "recipe.json").recipe
+
+
+def the_same(one, other):
+    return np.array_equal(one.boundaries, other.boundaries) and np.array_equal(one.coefficients, other.coefficients)
+
+
+def rows(output):
+    """The table that is printed: model -> column -> number."""
+    lines = output.splitlines()
+    end = next(i for i, line in enumerate(lines) if line.startswith("merged model in"))
+    start = next(i for i, line in enumerate(lines) if line.startswith("  "))
+    columns = re.split(r"\s{2,}", lines[start].strip())
+    cells = [line.split() for line in lines[start + 1 : end]]
+    return {model: dict(zip(columns, map(float, row), strict=True)) for model, *row in cells}
+
+
+def test_a_whole_run(place):
+    before = {path.name for path in place.iterdir()}
+    ended = succeeded(run("--scorer", "tasks.py:odd", "--held-out", "tasks.py:later", evaluations=40, quiet=False))
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    names = {path.name for path in Path("out").iterdir()}
+    assert names >= {"README.md", "recipe.json", "history.csv", "figure.png", "config.json", "tokenizer.json"}
+    assert {path.name for path in place.iterdir()} == before | {"out"}
+    assert Path("out/figure.png").read_bytes().startswith(b"\x89PNG")
+
+    table = rows(ended.stdout)
+    assert list(table) == ["a", "b", "merged"]
+    functions = {name: load_function(f"tasks.py:{name}") for name in ("layers", "odd", "later")}
+    for label, folder in (("a", "a"), ("b", "b"), ("merged", "out")):
+        model = LlamaForCausalLM.from_pretrained(folder)
+        with torch.no_grad():
+            means = {name: float(np.mean([float(score) for score in f(model)])) for name, f in functions.items()}
+        true = {"layers": means["layers"], "odd": means["odd"], "average": (means["layers"] + means["odd"]) / 2,
+                "later (held out)": means["later"]}  # fmt: skip
+        assert table[label] == pytest.approx(true, abs=0.0006)
+    assert table["merged"]["average"] > max(table["a"]["average"], table["b"]["average"])
+    assert AutoTokenizer.from_pretrained("out").chat_template == AutoTokenizer.from_pretrained("a").chat_template
+
+    with Path("out/history.csv").open(newline="") as file:
+        history = list(csv.DictReader(file))
+    assert float(history[-1]["evaluations"]) == 40
+    assert float(history[-1]["best"]) == pytest.approx(table["merged"]["average"], abs=0.0006)
+    card = Path("out/README.md").read_text()
+    assert "| merged |" in card
+    assert f"{table['b']['later (held out)']:.3f}" in card
+    assert "the best of 40 evaluations" in card
+    assert "40/40" in ended.stderr
+    assert "best=" in ended.stderr
+    assert "Loading" in ended.stderr
+
+    again = CliRunner().invoke(export, ["out/recipe.json", "--out", "again", "--quiet"])
+    assert again.exit_code == 0, again.output
+    for path in Path("again").iterdir():
+        assert path.read_bytes() == (Path("out") / path.name).read_bytes(), path.name
+    assert names - {path.name for path in Path("again").iterdir()} == {"history.csv", "figure.png"}
+
+
+def test_the_same_command_gives_the_same_recipe_and_another_seed_another(place, no_picture):
+    ended = [succeeded(run(*seed, out=out)) for out, seed in (("1", ()), ("2", ("--seed", 0)), ("3", ("--seed", 1)))]
+    assert the_same(recipe("1"), recipe("2"))
+    assert not the_same(recipe("1"), recipe("3"))
+    assert all(one.stderr == "" for one in ended)
+
+
+def test_a_run_that_was_cut_off_goes_on(place, no_picture, monkeypatch):
+    calls = lambda: len((place / "calls").read_text())  # noqa: E731
+    options = {"scorer": "tasks.py:counted", "evaluations": 20}
+    succeeded(run(out="whole", **options))
+    whole = calls()
+    assert whole == 20
+
+    (place / "calls").unlink()
+    monkeypatch.setenv("AT", "9")
+    monkeypatch.setenv("DO", "error")
+    record = ("--record", "kept/scores.jsonl")
+    ended = run(*record, **options)
+    assert ended.exit_code == 1
+    assert re.search(r"Error: the scorer tasks.py:counted failed: RuntimeError: out of luck \(line \d+", ended.stderr)
+    assert not Path("out").exists()
+    monkeypatch.delenv("AT")
+    (place / "calls").unlink()
+    succeeded(run(*record, **options))
+    assert calls() == whole - 8 + 1  # what is not known, and the first model to see how many cases there are
+    assert the_same(recipe("out"), recipe("whole"))
+
+    (place / "calls").unlink()
+    succeeded(run(*record, out="known", **options))
+    assert calls() == 1
+
+    ended = run(*record, models=("a", "base"), out="other", **options)
+    assert ended.exit_code == 1
+    about = r"models \w{12}, \w{12}; cases of counted 3"
+    assert re.search(f"is the record of another run: there {about}, here {about}", ended.stderr)
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_what_is_wrong_with_the_held_out_cases_shows_before_the_run(place, monkeypatch):
+    monkeypatch.setenv("AT", "1")
+    monkeypatch.setenv("DO", "error")
+    ended = run("--held-out", "tasks.py:counted")
+    assert ended.exit_code == 1
+    assert "tasks.py:counted failed: RuntimeError: out of luck" in ended.stderr
+    assert not Path("out").exists()
+
+
+def test_a_record_of_other_scores_is_refused(place, no_picture):
+    record = ("--record", "scores.jsonl")
+    succeeded(run(*record, scorer="tasks.py:counted"))
+    text = Path("scores.jsonl").read_text().splitlines()
+    text[1] = json.dumps(json.loads(text[1]) | {"scores": [0.9, 0.9, 0.9]})
+    Path("scores.jsonl").write_text("\n".join([*text, ""]))
+    ended = run(*record, scorer="tasks.py:counted", out="again")
+    assert ended.exit_code == 1
+    assert "scores.jsonl has other scores of a on record (0.900 on average)" in ended.stderr
+    assert "give the name of a new file" in ended.stderr
+
+
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(place, own_cache):
+    before = {path.name for path in place.iterdir()}
+    options = ("--scorer", "tasks.py:odd", "--chromosomes", "layer", "--dry-run", "--dtype", "bfloat16")
+    ended = succeeded(run(*options, out=None, evaluations=100, warmup=20))
+    assert {path.name for path in place.iterdir()} == before
+    assert not list(own_cache.iterdir())
+    plan = dict(line.strip().split("  ", 1) for line in ended.stdout.splitlines())
+    parameters = sum(tensor.numel() for tensor in llama(0).parameters())
+    assert plan["parameters"] == f"{parameters:,} in 21 tensors (0 others are copied)"
+    assert plan["chromosomes"] == "5, in 5 stretches of parameters"
+    assert plan["cases"] == "layers 21, odd 4"
+    assert plan["evaluations"] == "100: 2 seeds, 20 random merges, 78 by M2N2"
+    assert plan["segments"] == "at most 505 in a recipe"
+    assert plan["disk"] == f"{2 * parameters / 1000:.3g} kB the merged model"
+    assert plan["memory"].startswith(f"{4 * parameters / 1000:.3g} kB the live model, at most 182 kB the recipes")
+    time = r"[\d.e-]+ s"
+    assert re.fullmatch(rf"{time} an evaluation \({time} loading, {time} scoring\), {time} in all", plan["time"])
+
+    few = succeeded(run("--dry-run", "--no-split-point", out="out", evaluations=10, warmup=20))
+    assert "10: 2 seeds, 8 random merges, 0 by M2N2" in few.stdout
+    assert "at most 1 in a recipe" in few.stdout
+    assert "one of all parameters" in few.stdout
+    assert not Path("out").exists()
+
+
+DEFAULTS = {"split_point": True, "angle": "whole", "attraction": True, "alpha": 1.0, "capacity": "max",
+            "relative_scores": False, "seed": 0, "chromosomes": None, "population_size": 15, "warmup": 3}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        ((), {}),
+        (("--angle", "part"), {"angle": "part"}),
+        (("--no-split-point",), {"split_point": False}),
+        (("--no-attraction", "--alpha", "0"), {"attraction": False, "alpha": 0.0}),
+        (("--capacity", "one"), {"capacity": "one"}),
+        (("--relative-scores",), {"relative_scores": True}),
+        (("--seed", "5"), {"seed": 5}),
+        (("--warmup", "0"), {"warmup": 0}),
+        (("--population", "2"), {"population_size": 2}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_reaches_the_evolution(options, changes, place, settings):
+    ended = succeeded(run(*options))
+    assert {name: settings[name] for name in DEFAULTS} == DEFAULTS | changes
+    assert settings["importance"].tolist() == [1.0] * 21
+    assert (len(recipe().coefficients) == 1) == ("--no-split-point" in options)
+    assert list(rows(ended.stdout)["merged"]) == ["layers"]
+
+
+@pytest.mark.parametrize(
+    ("option", "groups"),
+    [
+        (["layer"], lambda name: layer_of(name)),
+        (["tensor"], lambda name: name),
+        (["mlp"], lambda name: "mlp" in name),
+        (["mlp", "q_proj|k_proj"], lambda name: ("mlp" in name, "q_proj" in name or "k_proj" in name)),
+    ],
+    ids=["layer", "tensor", "regex", "two regexes"],
+)
+def test_chromosomes_have_ratios_of_their_own(option, groups, place, no_picture):
+    words = [word for text in option for word in ("--chromosomes", text)]
+    succeeded(run("--no-split-point", *words))
+    with CheckpointSeeds(["a", "b"]) as seeds:
+        table = recipe().along(seeds.index.starts)
+        assert set(recipe().boundaries) <= set(seeds.index.starts)
+        found = {}
+        for tensor, row in zip(seeds.index.merged, table, strict=True):
+            found.setdefault(groups(tensor.name), set()).add(tuple(row))
+    assert len(found) > 1
+    assert all(len(ratios) == 1 for ratios in found.values())
+    assert len(set.union(*found.values())) == len(found)
+
+
+def test_task_vectors_over_a_base(place, no_picture):
+    succeeded(run("--base", "base", "--no-split-point"))
+    assert read_recipe(Path("out/recipe.json")).base.label == "base"
+    a, b, base, out = (load_file(f"{name}/model.safetensors") for name in ("a", "b", "base", "out"))
+    (of_a, of_b), name = recipe().coefficients[0], "lm_head.weight"
+    expected = base[name] + of_a * (a[name] - base[name]) + of_b * (b[name] - base[name])
+    torch.testing.assert_close(out[name], expected.float())
+
+
+def test_weights_of_tasks(place, settings):
+    ended = succeeded(run("--scorer", "tasks.py:odd", "--weight", "odd=3"))
+    totals = settings["importance"][:21].sum(), settings["importance"][21:].sum()
+    assert totals[1] == pytest.approx(3 * totals[0])
+    assert list(rows(ended.stdout)["a"]) == ["layers", "odd", "average"]
+
+
+def test_the_files_of_the_merged_model(place, no_picture):
+    succeeded(run("--like", "2", "--dtype", "bfloat16", "--shard-size", "20KB"))
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    assert Path("out/model.safetensors.index.json").exists()
+    assert len(list(Path("out").glob("*.safetensors"))) > 1
+    assert LlamaForCausalLM.from_pretrained("out", dtype="auto").dtype == torch.bfloat16
+    assert AutoTokenizer.from_pretrained("out").chat_template == "{{ messages }}"
+
+
+def test_a_model_that_is_replaced(place, no_picture):
+    succeeded(run(out="out"))
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    ended = run("--seed", 3)
+    assert ended.exit_code == 1
+    assert "out must be new or empty, out holds" in ended.output
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+    succeeded(run("--seed", 3, "--overwrite"))
+    assert Path("out/recipe.json").read_bytes() != before[Path("out/recipe.json")]
+
+
+def test_a_model_that_is_called_merged(place, no_picture):
+    succeeded(run(out="merged"))
+    table = succeeded(run(models=("a", "merged"), out="out")).stdout
+    assert [line.split("  ")[0] for line in table.splitlines()[1:4]] == ["a", "merged", "new merged"]
+
+
+def test_ctrl_c_writes_the_best_so_far(place, no_picture, monkeypatch):
+    monkeypatch.setenv("AT", "7")
+    monkeypatch.setenv("DO", "ctrl-c")
+    ended = succeeded(run(scorer="tasks.py:counted", evaluations=1000))
+    assert "interrupted after 6 evaluations; this is the best of them" in ended.stdout
+    table = rows(ended.stdout.replace("interrupted after 6 evaluations; this is the best of them\n", ""))
+    assert table["merged"]["counted"] >= max(table["a"]["counted"], table["b"]["counted"])
+    assert "of 6 evaluations" in Path("out/README.md").read_text()
+    assert llama(0).load_state_dict(load_file("out/model.safetensors"))
+
+
+@pytest.mark.parametrize("what", ["error", "ctrl-c"])
+def test_held_out_cases_that_fail_in_the_end_do_not_cost_the_merge(place, no_picture, monkeypatch, what):
+    monkeypatch.setenv("DO", what)
+    ended = succeeded(run("--held-out", "tasks.py:failing_later"))
+    assert list(rows(ended.stdout)["merged"]) == ["layers"]
+    assert Path("out/model.safetensors").exists()
+
+
+def test_ctrl_c_before_anything_is_known(place):
+    ended = run(scorer="tasks.py:stopped")
+    assert ended.exit_code == 1
+    assert ended.output.strip() == "Aborted!"
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"models": ["a"]}, r"a merge needs at least two models"),
+        ({"models": []}, r"Missing argument 'MODEL MODEL\.\.\.'"),
+        ({"scorer": None}, r"say what the merged model should be good at, by --scorer or --tasks"),
+        ({"out": None}, r"--out is needed, the folder for the merged model \(or --dry-run\)"),
+        ({"out": "a"}, r"apart from the models that are merged, a is a: choose another"),
+        ({"out": "base", "more": ["--base", "base", "--overwrite"]}, r"apart from the models that are merged, base is"),
+        ({"out": "tasks.py"}, r"'tasks\.py' is a file"),
+        ({"evaluations": 2, "models": ["a", "b", "base"]}, r"--evaluations must be at least 3, for the models"),
+        ({"scorer": "away.py:f"}, r"there is no file away\.py for the scorer away\.py:f"),
+        ({"scorer": "tasks.py:art"}, r"tasks\.py has no function art; it has layers, odd, later, "),
+        ({"scorer": "tasks"}, r"a scorer must be given as file\.py:function, got 'tasks'"),
+        ({"scorer": "broken.py:f"}, r"broken\.py cannot be imported: RuntimeError: no data \(line 1 of broken\.py\)"),
+        ({"more": ["--held-out", "away.py:f"]}, r"there is no file away\.py"),
+        ({"models": ["a", "other-words"]}, r"tokenizer\.json of a and other-words: vocabulary differs in"),
+        ({"models": ["a", "away"]}, r"away: there is no such folder or file"),
+        ({"models": ["a", "truncated"]}, r"truncated.model\.safetensors: is truncated or damaged"),
+        ({"models": ["a", "nan"]}, r"model\.norm\.weight.*nan|nan.*model\.norm\.weight"),
+        ({"models": ["bare.safetensors"] * 2}, r"bare\.safetensors is a bare file, which does not say what model"),
+        ({"more": ["--weight", "art=2"]}, r"the tasks are layers, there is no art that could have a weight"),
+        ({"more": ["--weight", "layers=much"]}, r"--weight must be given as NAME=NUMBER, got layers=much"),
+        ({"more": ["--weight", "layers=null"]}, r"--weight must be given as NAME=NUMBER, got layers="),
+        ({"more": ["--weight", "layers"]}, r"--weight must be given as NAME=NUMBER, got 'layers'"),
+        ({"more": ["--weight", "layers=-1"]}, r"weights must be numbers >= 0"),
+        ({"more": ["--lm-eval", "limit"]}, r"--lm-eval must be given as NAME=VALUE, got 'limit'"),
+        ({"more": ["--tasks", "x", "--lm-eval", "fewshot=1"]}, r"lm-evaluation-harness takes .* here, got fewshot"),
+        ({"more": ["--chromosomes", "("]}, r"chromosomes: '\(' is no regular expression"),
+        ({"more": ["--chromosomes", "conv"]}, r"chromosomes: 'conv' is found in no tensor's name. Some names: lm_head"),
+        ({"more": ["--device", "nonsense"]}, r"--device nonsense cannot be used: "),
+        ({"more": ["--device", "cuda:99"]}, r"--device cuda:99 cannot be used: "),
+        ({"more": ["--shard-size", "small"]}, r"--shard-size must be such as 5GB or 500MB, got 'small'"),
+        ({"more": ["--angle", "part", "--no-split-point"]}, r"--angle part is of the parts before and after"),
+        ({"more": ["--record", "out/scores.jsonl"]}, r"--record out.scores\.jsonl must lie outside of --out out"),
+        ({"more": ["--record", "tasks.py"]}, r"tasks\.py is no record of scores"),
+        ({"more": ["--like", "3"]}, r"--like must be from 1 to 2"),
+        ({"more": ["--base", "away"]}, r"away: there is no such folder or file"),
+        ({"more": ["--component", "unet"]}, r"has no component 'unet', it is no pipeline"),
+        ({"more": ["--alpha", "nan"]}, r"alpha.* must be a number >= 0"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be(options, message, place):
+    Path("broken.py").write_text("raise RuntimeError('no data')\n")
+    before = {path.name for path in place.iterdir()}
+    options = dict(options)
+    ended = run(*options.pop("more", ()), **options)
+    assert ended.exit_code in (1, 2)
+    assert isinstance(ended.exception, SystemExit), ended.exception
+    assert re.search(message, ended.output), ended.output
+    assert {path.name for path in place.iterdir()} == before
+
+
+@pytest.mark.parametrize("call", [1, 5])
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("NAN_AT", r"Error: task 'counted' gave nan as the score of its case 2 \(of 3, counted from 0\): scores must"),
+        ("SHORT_AT", r"Error: the evaluation of task 'counted' gave 2 cases, and 3 before"),
+        ("AT", r"Error: the scorer tasks\.py:counted failed: RuntimeError: out of luck"),
+    ],
+)
+def test_scorers_that_go_wrong(variable, call, message, place, monkeypatch):
+    if (variable, call) == ("SHORT_AT", 1):
+        message = r"and 2 before"
+    monkeypatch.setenv(variable, str(call))
+    monkeypatch.setenv("DO", "error")
+    ended = run("--record", "scores.jsonl", scorer="tasks.py:counted")
+    assert ended.exit_code == 1
+    assert isinstance(ended.exception, SystemExit), ended.exception
+    assert re.search(message, ended.output), ended.output
+    assert len(ended.output.splitlines()) == 1
+    assert not Path("out").exists()
+    assert not Path("scores.jsonl").exists() or "NaN" not in Path("scores.jsonl").read_text()
+
+
+def test_the_installed_command():
+    evoniche = shutil.which("evoniche", path=Path(sys.executable).parent)
+    if evoniche is None:
+        pytest.skip("evoniche is not installed as a command here")
+    ended = subprocess.run([evoniche, "merge", "--help"], capture_output=True, text=True, check=True)
+    text = " ".join(ended.stdout.split())
+    assert ended.stderr == ""
+    for option in command.merge.params:
+        assert all(name in text for name in option.opts if name.startswith("--")), option
+    titles = ("What the merged model should be good at:", "The search:", "The models:", "The merged model:")
+    assert [title for title in titles if title not in text] == []
