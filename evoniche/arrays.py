@@ -10,7 +10,8 @@ import numpy as np
 from array_api_compat import device, is_array_api_obj, is_torch_array
 from numpy.typing import NDArray
 
-__all__ = ["detached", "device", "is_array_api_obj", "is_floating", "like", "namespace", "to_numpy"]
+__all__ = ["detached", "device", "fitted", "is_array_api_obj", "is_floating", "like", "masked", "namespace",
+           "to_numpy"]
 
 
 def namespace(*arrays: Any) -> Any:
@@ -37,7 +38,10 @@ def to_numpy(values: Any) -> NDArray[Any]:
 
 
 def like(values: Any, template: Any, dtype: Any = None) -> Any:
-    """`values` as an array of the template's library and device (and dtype, unless another is asked for)."""
+    """`values` as an array of the template's library and device (and dtype, unless another is asked for).
+
+    For values that the dtype is known to hold; `fitted` is for those that come from elsewhere.
+    """
     if isinstance(template, np.ndarray):
         return np.asarray(values, dtype=template.dtype if dtype is None else dtype)
     xp = namespace(template)
@@ -47,3 +51,94 @@ def like(values: Any, template: Any, dtype: Any = None) -> Any:
 def detached(array: Any) -> Any:
     """Without the history that torch would keep of how it was computed."""
     return array.detach() if is_torch_array(array) else array
+
+def fitted(values: Any, template: Any, what: str) -> Any:
+    """`values` as an array of the template's library, device and dtype: each value is kept, or all are refused.
+
+    Floating-point numbers may be rounded to the precision of the template, as all of its arithmetic is. NaN and infinity
+    stay what they are.
+
+    Args:
+        values: An array, or what numpy can make an array of.
+        template: An array.
+        what: Where the values come from, for the messages.
+
+    Raises:
+        ValueError: A value that the dtype cannot hold, such as an integer or a float that is too large, a fraction of
+            integers, a longer text or another kind of thing; or an array with masked values.
+
+    >>> fitted([0.5, 1], np.ones(2, np.float32), "a mutation")
+    array([0.5, 1. ], dtype=float32)
+    """
+    if masked(values) is not None:
+        raise ValueError(f"{what} must not be masked: fill in the values that the mask hides.")
+    if type(values) is type(template) and values.dtype == template.dtype:
+        return like(detached(values), template)
+    try:
+        array = to_numpy(values)
+    except ValueError as error:  # ragged rows
+        raise ValueError(f"{what} must be an array, got a {type(values).__name__}: {error}.") from error
+    reason = _misfit(array, template)
+    if not reason:
+        with np.errstate(over="ignore"):
+            kept = like(array, template)
+        reason = _loss(array, to_numpy(kept))
+    if reason:
+        raise ValueError(f"{what} must not make {array.dtype} of {template.dtype} genomes: {reason}.")
+    return kept
+
+
+def masked(values: Any) -> NDArray[np.bool_] | None:
+    """Where a masked array of numpy, or a list of them, hides values; None where nothing is hidden."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.getmaskarray(values) if np.ma.is_masked(values) else None
+    if isinstance(values, list | tuple):
+        if any(masked(value) is not None for value in values if isinstance(value, np.ma.MaskedArray | list | tuple)):
+            return _hidden(values)
+    return None
+
+
+def _hidden(values: Any) -> NDArray[np.bool_]:
+    if isinstance(values, list | tuple):
+        return np.array([_hidden(value) for value in values], dtype=np.bool_)
+    return np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.zeros(np.shape(values), np.bool_)
+
+
+_KINDS = ("bool", "integral", "real floating", "complex floating")
+"""Of numbers; each can hold those before it, but for their size."""
+
+
+def _kind(array: Any) -> int:
+    """The place of an array's dtype among the kinds of numbers; -1 when it is none of them."""
+    if isinstance(array, np.ndarray):
+        return {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}.get(array.dtype.kind, -1)
+    return next(i for i, kind in enumerate(_KINDS) if namespace(array).isdtype(array.dtype, kind))
+
+
+def _misfit(array: NDArray[Any], template: Any) -> str:
+    """Why the template's dtype is none for these values; "" when it is."""
+    kind, wanted = _kind(array), _kind(template)
+    if wanted < 0 or kind < 0:
+        other = template.dtype.kind if isinstance(template, np.ndarray) else ""
+        return "" if other in ("O", array.dtype.kind) else "these are not the same kind of thing, use a list of objects"
+    if wanted == 0:
+        return "" if ((array == 0) | (array == 1)).all() else "they would be cut to True and False, begin with numbers"
+    if kind > max(wanted, 1):
+        return f"they would be cut, begin with {('floats', 'complex numbers')[kind - 2]}"
+    if wanted == kind == 1 and array.size:
+        info = namespace(template).iinfo(template.dtype)
+        for number in (int(array.min()), int(array.max())):
+            if not info.min <= number <= info.max:
+                return f"{number} would be cut, begin with a larger dtype"
+    return ""
+
+
+def _loss(array: NDArray[Any], kept: NDArray[Any]) -> str:
+    """What was lost in a change of dtype; "" when nothing was."""
+    if kept.dtype.kind in "fc":
+        lost = np.isfinite(array) & ~np.isfinite(kept)
+        return f"{array[lost][0]} would become infinite, begin with a larger dtype" if lost.any() else ""
+    if kept.dtype.kind == "O" or array.dtype.kind in "biu":
+        return ""
+    lost = (array != kept) & (array == array)  # not-a-time differs from itself
+    return f"{array[lost][0]!r} would be cut to {kept[lost][0]!r}, begin with a larger dtype" if lost.any() else ""

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoniche.arrays import detached, device, is_array_api_obj, is_floating, like, namespace, to_numpy
+from evoniche.arrays import detached, device, fitted, is_array_api_obj, masked, namespace, to_numpy
 
 __all__ = [
     "Batch",
@@ -46,9 +46,13 @@ class BatchType(Protocol):
 def as_batch(genomes: Any) -> Batch:
     """Genomes as a user has them, as a batch: a list of arrays of one shape is an array, other sequences are lists.
 
+    Arrays of different dtypes become one of the dtype that holds them all.
+
     Raises:
-        ValueError: No batch of any kind, or arrays of different shapes.
+        ValueError: No batch of any kind, arrays of different shapes, of dtypes that none holds, or with masked values.
     """
+    if masked(genomes) is not None:
+        raise ValueError("genomes must not be masked: fill in the values that the mask hides.")
     if is_array_api_obj(genomes):
         if not genomes.ndim:
             raise ValueError("a batch of genomes needs a leading axis, got a single number.")
@@ -58,12 +62,12 @@ def as_batch(genomes: Any) -> Batch:
     if not isinstance(genomes, Sequence) or isinstance(genomes, str | bytes):
         raise ValueError(f"genomes must be an array, a list or another batch, got {type(genomes).__name__}.")
     if len(genomes) and all(is_array_api_obj(genome) for genome in genomes):
-        return stack(genomes, genomes[0])
+        return stack(genomes, _holding(genomes), "the list of genomes")
     return list(genomes)
 
 
-def conform(genomes: Batch, n: int, template: Batch, what: str) -> Batch:
-    """Genomes that somebody else made, checked against those they are to live with.
+def conform(genomes: Any, n: int, template: Batch, what: str) -> Batch:
+    """Genomes that somebody else made, as a batch of the kind of those they are to live with.
 
     Args:
         genomes: A batch.
@@ -71,20 +75,28 @@ def conform(genomes: Batch, n: int, template: Batch, what: str) -> Batch:
         template: A batch of the right kind.
         what: Where the genomes come from, for the messages.
 
+    Returns:
+        A batch of the kind, shape and dtype of the template.
+
     Raises:
-        ValueError: Another number or shape of genomes, another kind of batch, or floats that would be cut to integers.
+        ValueError: Another number or shape of genomes, another kind of batch, or values that the dtype cannot hold.
     """
+    if not hasattr(genomes, "__len__") or isinstance(genomes, str | bytes):
+        raise ValueError(f"{what} must be a batch of genomes, got {genomes!r}.")
     if len(genomes) != n:
         raise ValueError(f"{what} must be {n} genomes, one for each child, got {len(genomes)}.")
-    if not is_array_api_obj(template):
-        return genomes
-    shape = tuple(template.shape[1:])
-    given = tuple(genomes.shape[1:]) if is_array_api_obj(genomes) else type(genomes).__name__
-    if given != shape:
-        raise ValueError(f"{what} must be arrays of shape {shape} as the initial genomes, got {given}.")
-    if genomes.dtype != template.dtype:
-        _fits(genomes, template, what)
-    return detached(genomes)
+    if is_array_api_obj(template):
+        shape = tuple(template.shape[1:])
+        given = tuple(genomes.shape[1:]) if is_array_api_obj(genomes) else type(genomes).__name__
+        if given != shape:
+            raise ValueError(f"{what} must be arrays of shape {shape} as the initial genomes, got {given}.")
+        return fitted(genomes, template, what)
+    if isinstance(template, list) and (is_array_api_obj(genomes) or isinstance(genomes, Sequence)):
+        return list(genomes)
+    if type(genomes) is not type(template):
+        name, given = type(template).__name__, type(genomes).__name__
+        raise ValueError(f"{what} must be a {name} as the initial genomes, got a {given}.")
+    return genomes
 
 
 def positions(chosen: Any, length: int) -> NDArray[np.intp]:
@@ -136,24 +148,26 @@ def rows(batch: Batch) -> Iterator[Any]:
     return (batch.take(np.array([i])) for i in range(len(batch)))
 
 
-def stack(genomes: Sequence[Any], template: Batch) -> Batch:
+def stack(genomes: Sequence[Any], template: Batch, what: str = "an operator") -> Batch:
     """Single genomes as a batch of the same kind as the template.
 
+    Args:
+        genomes: At least one.
+        template: A batch of the right kind, or an array of the right dtype.
+        what: Where the genomes come from, for the messages.
+
     Raises:
-        ValueError: The genomes of an array batch differ in shape.
+        ValueError: The genomes of an array batch differ in shape, or have values that its dtype cannot hold.
     """
     if is_array_api_obj(template):
-        xp = namespace(template)
-        for genome in genomes:
-            _fits(genome, template, "an operator")
-        arrays = [like(genome, template) for genome in genomes]
+        arrays = [fitted(genome, template, what) for genome in genomes]
         shapes = sorted({tuple(array.shape) for array in arrays})
         if len(shapes) > 1:
             raise ValueError(
                 f"genomes in an array batch must have one shape, got {shapes}: "
                 "use ObjectGenome or a list for genomes of different lengths."
             )
-        return xp.stack(arrays)
+        return namespace(template).stack(arrays)
     if isinstance(template, list):
         return list(genomes)
     batch = genomes[0]
@@ -162,9 +176,14 @@ def stack(genomes: Sequence[Any], template: Batch) -> Batch:
     return batch
 
 
-def _fits(genome: Any, template: Any, what: str) -> None:
-    array = genome if is_array_api_obj(genome) else np.asarray(genome)
-    if is_floating(array) and not is_floating(template):
-        raise ValueError(
-            f"{what} must not make {array.dtype} of {template.dtype} genomes, they would be cut: begin with floats."
-        )
+def _holding(arrays: Sequence[Any]) -> Any:
+    """An array of the dtype that holds those of all arrays."""
+    first = arrays[0]
+    if all(type(array) is type(first) and array.dtype == first.dtype for array in arrays):
+        return first
+    try:
+        xp = namespace(*arrays)
+        return xp.zeros(0, dtype=xp.result_type(*arrays), device=device(first))
+    except TypeError as error:
+        kinds = ", ".join(dict.fromkeys(f"{type(array).__name__} of {array.dtype}" for array in arrays))
+        raise ValueError(f"a list of genomes must be arrays of one library and of like dtypes, got {kinds}.") from error

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche.arrays import to_numpy
+from evoniche.arrays import masked, to_numpy
 
 __all__ = ["read_importance", "read_scores"]
 
@@ -28,10 +28,11 @@ def read_scores(scores: Any, ids: Sequence[int], like: NDArray[np.floating] | No
         booleans become float32, the rest float64.
 
     Raises:
-        ValueError: Wrong shape, wrong dtype, or a value that is NaN, infinite or negative.
+        ValueError: Wrong shape, wrong dtype, or a value that is missing (NaN, masked), infinite or negative.
     """
     try:
-        array = to_numpy(scores)
+        hidden = masked(scores)
+        array = to_numpy(scores) if hidden is None else np.ma.array(np.zeros(hidden.shape), mask=hidden)
     except ValueError as error:  # ragged rows
         raise ValueError(f"scores must be a rectangular array (children, cases): {error}") from error
     if array.ndim != 2 or len(array) != len(ids):
@@ -45,8 +46,11 @@ def read_scores(scores: Any, ids: Sequence[int], like: NDArray[np.floating] | No
         raise ValueError(f"scores of {_children(ids)} must have at least one case, got shape {array.shape}.")
     if like is not None and cases != like.shape[1]:
         raise ValueError(f"scores of {_children(ids)} must have {like.shape[1]} cases as before, got {cases}.")
+    if hidden is not None:
+        _refuse(array, hidden, ids)
     if array.dtype.kind not in "fiub":
-        raise ValueError(f"scores of {_children(ids)} must be numbers or booleans, got dtype {array.dtype}.")
+        missing = " (with None or NA, maybe, where a score is missing)" if array.dtype == object else ""
+        raise ValueError(f"scores of {_children(ids)} must be numbers or booleans, got dtype {array.dtype}{missing}.")
     dtype = _precision(array.dtype) if like is None else like.dtype
     if array.dtype.kind == "b":
         return array.astype(dtype)
@@ -54,9 +58,7 @@ def read_scores(scores: Any, ids: Sequence[int], like: NDArray[np.floating] | No
         array = array.astype(dtype, copy=False)
     wrong = ~(np.isfinite(array) & (array >= 0))
     if wrong.any():
-        row, case = map(int, np.argwhere(wrong)[0])
-        raise ValueError(f"scores must be finite and >= 0, got {array[row, case]} for child {ids[row]}, case {case}: "
-                         "the population is unchanged and the child can be told again.")
+        _refuse(array, wrong, ids)
     with np.errstate(over="ignore"):
         huge = ~np.isfinite(array.sum(axis=1, dtype=np.float64) * _ROOM)
     if huge.any():
@@ -73,12 +75,19 @@ def read_importance(importance: Any) -> NDArray[np.float64] | None:
     if importance is None:
         return None
     v = to_numpy(importance)
-    if v.ndim != 1 or v.dtype.kind not in "fiub" or not (np.isfinite(v) & (v >= 0)).all() or not v.any():
+    if masked(importance) is not None or v.ndim != 1 or v.dtype.kind not in "fiub" or not (np.isfinite(v) & (v >= 0)).all() or not v.any():
         raise ValueError("importance must be one finite number >= 0 for each case, and not all 0, "
                          f"got {importance!r}.")
     v = v.astype(np.float64)
     v.flags.writeable = False
     return v
+
+
+def _refuse(array: NDArray[Any], wrong: NDArray[np.bool_], ids: Sequence[int]) -> NoReturn:
+    row, case = map(int, np.argwhere(wrong)[0])
+    value = "a masked score" if np.ma.is_masked(array) else array[row, case]
+    raise ValueError(f"scores must be finite and >= 0, got {value} for child {ids[row]}, case {case}: "
+                     "the population is unchanged and the child can be told again.")
 
 
 def _children(ids: Sequence[int]) -> str:

@@ -47,4 +47,5 @@ class SingleScorer(Scorer):
         shapes = [row.shape for row in rows]
         if len(set(shapes)) > 1:
             raise ValueError(f"every genome must be scored on the same cases, got scores of shapes {shapes}.")
-        return np.stack(rows)
+        hides = any(np.ma.is_masked(row) for row in rows)  # numpy's own stack forgets what a mask hides
+        return np.ma.stack(rows) if hides else np.stack(rows)
