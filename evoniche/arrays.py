@@ -55,8 +55,8 @@ def detached(array: Any) -> Any:
 def fitted(values: Any, template: Any, what: str) -> Any:
     """`values` as an array of the template's library, device and dtype: each value is kept, or all are refused.
 
-    Floating-point numbers may be rounded to the precision of the template, as all of its arithmetic is. NaN and infinity
-    stay what they are.
+    Floating-point numbers may be rounded to the precision of the template, as all of its arithmetic is. NaN and
+    infinity stay what they are.
 
     Args:
         values: An array, or what numpy can make an array of.
@@ -92,9 +92,9 @@ def masked(values: Any) -> NDArray[np.bool_] | None:
     """Where a masked array of numpy, or a list of them, hides values; None where nothing is hidden."""
     if isinstance(values, np.ma.MaskedArray):
         return np.ma.getmaskarray(values) if np.ma.is_masked(values) else None
-    if isinstance(values, list | tuple):
-        if any(masked(value) is not None for value in values if isinstance(value, np.ma.MaskedArray | list | tuple)):
-            return _hidden(values)
+    nested = values if isinstance(values, list | tuple) else ()
+    if any(masked(value) is not None for value in nested if isinstance(value, np.ma.MaskedArray | list | tuple)):
+        return _hidden(values)
     return None
 
 

@@ -75,7 +75,8 @@ def read_importance(importance: Any) -> NDArray[np.float64] | None:
     if importance is None:
         return None
     v = to_numpy(importance)
-    if masked(importance) is not None or v.ndim != 1 or v.dtype.kind not in "fiub" or not (np.isfinite(v) & (v >= 0)).all() or not v.any():
+    numbers = masked(importance) is None and v.ndim == 1 and v.dtype.kind in "fiub"
+    if not numbers or not (np.isfinite(v) & (v >= 0)).all() or not v.any():
         raise ValueError("importance must be one finite number >= 0 for each case, and not all 0, "
                          f"got {importance!r}.")
     v = v.astype(np.float64)

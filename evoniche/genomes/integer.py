@@ -9,9 +9,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche._validators import check_range, whole, whole_numbers
+from evoniche._validators import check_range, one_of, whole, whole_numbers
 from evoniche.batches import Batch
-from evoniche.genomes._array import ArrayGenome, differing_genes
+from evoniche.genomes._array import ArrayGenome, differing_genes, read_rows
+from evoniche.genomes._bounds import Boundary, bring_inside, refuse_outside
 
 __all__ = ["IntegerGenome"]
 
@@ -19,25 +20,50 @@ __all__ = ["IntegerGenome"]
 @final
 @attrs.frozen
 class IntegerGenome(ArrayGenome):
-    """Vectors of `length` integers from low to high - 1; a batch is an int64 array (n, length).
+    """Vectors of `length` integers from low to high - 1; a batch is an integer array (n, length), int64 if sampled.
+
+    Children are inside of this range whatever the operators do.
 
     Args:
         length: Integers in a genome, >= 1.
         low: The smallest value, one number or one for each gene.
         high: One above the largest value, one number or one for each gene.
+        boundary: What is done with a gene that an operator has put outside: "reflect", "clip" or "resample"; see
+            `RealGenome`.
+
+    >>> from evoniche.randomness import generator
+    >>> IntegerGenome(3, 0, 10).repair(np.array([[-1, 10, 5]]), rng=generator(0)).tolist()
+    [[1, 8, 5]]
     """
 
     length: int = attrs.field(validator=whole(1))
     low: NDArray[np.int64] = attrs.field(converter=whole_numbers, eq=attrs.cmp_using(eq=np.array_equal))
     high: NDArray[np.int64] = attrs.field(converter=whole_numbers, eq=attrs.cmp_using(eq=np.array_equal))
+    boundary: Boundary = attrs.field(
+        default="reflect", kw_only=True, validator=one_of("reflect", "clip", "resample")
+    )
 
     @high.validator
     def _above_low(self, _: Any, high: NDArray[np.int64]) -> None:
         check_range(self, self.low, high, self.length if max(self.low.ndim, high.ndim) else None)
 
     def sample(self, n: int, *, rng: Generator) -> NDArray[np.int64]:
-        """Shape (n, length)."""
+        """Draw n genomes, shape (n, length)."""
         return rng.integers(self.low, self.high, size=(n, self.length))
+
+    def batch(self, genomes: Any) -> Batch:
+        """Genomes as a user has them, as an integer array (n, length).
+
+        Raises:
+            ValueError: Another shape, genes that are no integers, or a gene outside of its range.
+        """
+        batch = read_rows(self, self.length, genomes, kinds="iu")
+        refuse_outside("IntegerGenome(low=..., high=...)", batch, self.low, self.high - 1)
+        return batch
+
+    def repair(self, batch: Batch, *, rng: Generator) -> Batch:
+        """The genomes with each gene inside of its range; those that are there already stay as they are."""
+        return bring_inside(batch, self.low, self.high - 1, self.boundary, rng=rng)
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
         """Hamming distance: how many genes differ, shape (len(a), len(b))."""

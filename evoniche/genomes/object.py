@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import attrs
@@ -10,19 +10,20 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from evoniche.arrays import is_array_api_obj
 from evoniche.batches import Batch
-from evoniche.roles import Genome
+from evoniche.roles import G, Genome
 
 __all__ = ["ObjectGenome"]
 
 
 @final
 @attrs.frozen
-class ObjectGenome(Genome):
-    """Strings, trees, dataclasses, tuples of different lengths: whatever your functions know; a batch is a list.
+class ObjectGenome(Genome[G]):
+    """Strings, trees, dataclasses, arrays of different lengths: whatever your functions know; a batch is a list.
 
     Args:
-        create: `f(rng)`, one random object.
+        create: `f(rng)`, which makes one random object.
         measure: `f(a, b)`, the distance between two objects.
         encode: `f(genome) -> str`, for saving (`json.dumps` for lists, strings and numbers).
         decode: `f(str) -> genome`, what `encode` made it of (`json.loads`).
@@ -33,17 +34,28 @@ class ObjectGenome(Genome):
     True
     """
 
-    create: Callable[[Generator], Any]
-    measure: Callable[[Any, Any], float] | None = attrs.field(default=None, kw_only=True)
-    encode: Callable[[Any], str] | None = attrs.field(default=None, kw_only=True)
-    decode: Callable[[str], Any] | None = attrs.field(default=None, kw_only=True)
+    create: Callable[[Generator], G]
+    measure: Callable[[G, G], float] | None = attrs.field(default=None, kw_only=True)
+    encode: Callable[[G], str] | None = attrs.field(default=None, kw_only=True)
+    decode: Callable[[str], G] | None = attrs.field(default=None, kw_only=True)
 
-    def sample(self, n: int, *, rng: Generator) -> list[Any]:
-        """A list of n objects."""
+    def sample(self, n: int, *, rng: Generator) -> list[G]:
+        """Make a list of n objects."""
         return [self.create(rng) for _ in range(n)]
 
+    def batch(self, genomes: Any) -> list[G]:
+        """Genomes as a user has them, as a list; the rows of an array are genomes.
+
+        Raises:
+            ValueError: Neither a sequence nor an array.
+        """
+        sequence = isinstance(genomes, Sequence) and not isinstance(genomes, str | bytes)
+        if not sequence and not (is_array_api_obj(genomes) and genomes.ndim):
+            raise ValueError(f"ObjectGenome: the genomes must be a list, got {type(genomes).__name__}.")
+        return list(genomes)
+
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
-        """Shape (len(a), len(b)).
+        """What `measure` says of each pair, shape (len(a), len(b)).
 
         Raises:
             NotImplementedError: No `measure` was given.
@@ -53,7 +65,7 @@ class ObjectGenome(Genome):
         return np.array([[self.measure(x, y) for y in b] for x in a], dtype=np.float64).reshape(len(a), len(b))
 
     def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """One array of text.
+        """The batch as one array of text, "genomes".
 
         Raises:
             NotImplementedError: No `encode` was given.
@@ -64,7 +76,7 @@ class ObjectGenome(Genome):
         return {"genomes": np.array([self.encode(genome) for genome in batch], dtype=np.str_)}
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
-        """A list of objects.
+        """The list of objects that `pack` made these arrays of.
 
         Raises:
             NotImplementedError: No `decode` was given.

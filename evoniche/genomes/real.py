@@ -10,8 +10,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche._validators import greater_than, one_of, whole
+from evoniche.arrays import fitted, is_floating, like, namespace, to_numpy
 from evoniche.batches import Batch
-from evoniche.genomes._array import ArrayGenome
+from evoniche.genomes._array import ArrayGenome, read_rows
+from evoniche.genomes._bounds import Boundary, bring_inside, refuse_outside
 
 __all__ = ["RealGenome"]
 
@@ -25,18 +27,30 @@ def _same(a: Any, b: Any) -> bool:
 class RealGenome(ArrayGenome):
     """Vectors of `length` real numbers; a batch is a float array (n, length).
 
+    With bounds, children are inside of them whatever the operators do.
+
     Args:
         length: Numbers in a genome, >= 1.
         std: Random genomes are drawn from N(0, std**2), unless there are bounds.
-        bounds: (low, high), each one number or one for each gene: random genomes are drawn uniformly between them.
-            Operators do not know them: keep children inside where that matters by a mutation of your own.
-        dtype: "float64" or "float32".
+        bounds: (low, high), each one number or one for each gene. Random genomes are drawn uniformly between them.
+        boundary: What is done with a gene that an operator has put outside of its bounds. "reflect" mirrors it at the
+            bound, which keeps small steps small; "clip" puts it on the bound, where genes then pile up; "resample"
+            draws it uniformly from the whole range, as SciPy's differential evolution does.
+        dtype: "float64" or "float32". Bounds are taken in the precision of the genomes.
+
+    >>> from evoniche.randomness import generator
+    >>> line = RealGenome(1, bounds=(0, 1))
+    >>> line.repair(np.array([[1.25], [-0.5], [0.75]]), rng=generator(0)).tolist()
+    [[0.75], [0.5], [0.75]]
     """
 
     length: int = attrs.field(validator=whole(1))
     std: float = attrs.field(default=1.0, kw_only=True, validator=greater_than(0))
     bounds: tuple[Any, Any] | None = attrs.field(
         default=None, kw_only=True, eq=attrs.cmp_using(eq=_same)
+    )
+    boundary: Boundary = attrs.field(
+        default="reflect", kw_only=True, validator=one_of("reflect", "clip", "resample")
     )
     dtype: Literal["float64", "float32"] = attrs.field(
         default="float64", kw_only=True, validator=one_of("float64", "float32")
@@ -58,10 +72,34 @@ class RealGenome(ArrayGenome):
             )
 
     def sample(self, n: int, *, rng: Generator) -> NDArray[np.floating]:
-        """Shape (n, length)."""
+        """Draw n genomes, shape (n, length)."""
         if self.bounds is not None:
             return rng.uniform(*self.bounds, size=(n, self.length)).astype(self.dtype)
         return rng.standard_normal((n, self.length), dtype=self.dtype) * np.dtype(self.dtype).type(self.std)
+
+    def batch(self, genomes: Any) -> Batch:
+        """Genomes as a user has them, as a float array (n, length); integers become floats.
+
+        Raises:
+            ValueError: Another shape, genes that are no real numbers, or a gene outside of its bounds.
+        """
+        batch = read_rows(self, self.length, genomes)
+        if not is_floating(batch):
+            xp = namespace(batch)
+            batch = fitted(batch, xp.zeros(0, dtype=getattr(xp, self.dtype)), "RealGenome: the genomes")
+        if self.bounds is not None:
+            refuse_outside(f"RealGenome(bounds={self.bounds!r})", batch, *self._limits(batch))
+        return batch
+
+    def repair(self, batch: Batch, *, rng: Generator) -> Batch:
+        """The genomes with each gene inside of its bounds; those that are there already stay as they are.
+
+        Raises:
+            ValueError: A gene with bounds that is NaN.
+        """
+        if self.bounds is None:
+            return batch
+        return bring_inside(batch, *self._limits(batch), self.boundary, rng=rng)
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
         """Euclidean distance, shape (len(a), len(b))."""
@@ -73,3 +111,9 @@ class RealGenome(ArrayGenome):
         for i, row in enumerate(a):
             distances[i] = np.linalg.norm(b - row, axis=1)
         return distances
+
+    def _limits(self, batch: Batch) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The bounds in the precision of the genomes, a scalar or (length,) each."""
+        assert self.bounds is not None
+        low, high = (to_numpy(like(np.asarray(bound, dtype=np.float64), batch)) for bound in self.bounds)
+        return low, high

@@ -46,7 +46,9 @@ __all__ = ["check_crossover", "check_genome", "check_mate_selector", "check_muta
 
 
 def check_genome(genome: Genome, *, pickles: bool = True) -> None:
-    """Check a representation: samples, distances, and a file and back; it may lack the latter two.
+    """Check a representation: samples, which are batches inside of all bounds, distances, and a file and back.
+
+    It may lack the latter two.
 
     Args:
         genome: What to check.
@@ -59,6 +61,10 @@ def check_genome(genome: Genome, *, pickles: bool = True) -> None:
     batch = join(one, seven)
     require((len(one), len(seven), len(batch)) == (1, 7, 8), f"{genome!r}: sample(n) must give n genomes that join")
     require(same(take(seven, range(7)), seven), f"{genome!r}: a batch must give its rows in the order asked for")
+    again = call(genome, "batch", seven, drawn=False, pickles=pickles)
+    require(same(again, seven), f"{genome!r}: batch(genomes) must give what sample gave as it is")
+    inside = call(genome, "repair", seven, pickles=pickles)
+    require(same(inside, seven), f"{genome!r}: repair must leave what sample gave as it is")
     try:
         distance = call(genome, "distance", batch, seven, drawn=False, pickles=pickles)
         require(np.shape(distance) == (8, 7), f"{genome!r}: distance must have shape (len(a), len(b))")
