@@ -22,6 +22,7 @@ __all__ = [
     "genome_rows",
     "greater_than",
     "is_whole",
+    "number",
     "one_of",
     "probability",
     "whole",
@@ -175,6 +176,17 @@ def whole_number(name: str, value: Any, least: int) -> int:
     if not is_whole(value) or value < least:
         raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}.")
     return int(value)
+
+
+def number(name: str, value: Any, least: float) -> float:
+    """An argument that must be a finite number.
+
+    Raises:
+        ValueError: It is none, or less than the least.
+    """
+    if not isinstance(value, int | float | np.integer | np.floating) or not least <= value < np.inf:
+        raise ValueError(f"{name} must be a number >= {least}, got {value!r}.")
+    return float(value)
 
 
 def check_roles(**parts: Any) -> None:

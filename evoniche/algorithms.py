@@ -2,93 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
-from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from evoniche import functional
 from evoniche._validators import is_whole, whole_number
-from evoniche.batches import Batch
+from evoniche.batches import Batch, G
 from evoniche.crossovers import SlerpCrossover, SplitSlerpCrossover
 from evoniche.evolution import Evolution
+from evoniche.evolution.parts import CrossoverLike, MutationLike, ScorerLike
 from evoniche.functional import Angle, Capacity, Chromosomes
 from evoniche.mates import AttractionMateSelector, IndependentMateSelector
 from evoniche.replacements import GenerationalReplacement, WorstReplacement
-from evoniche.roles import Crossover, Genome, Mutation, Scorer, Selector
+from evoniche.roles import Genome, MateSelector, Replacement, Selector, Sharing
 from evoniche.selectors import RouletteSelector
 from evoniche.sharing import ImplicitSharing, RawSharing
 
-__all__ = ["ga", "m2n2"]
-
-ScorerLike = Scorer | Callable[[Batch], Any]
-CrossoverLike = Crossover | Callable[[Any, Any, Generator], Any]
-MutationLike = Mutation | Callable[[Any, Generator], Any]
+__all__ = ["ga", "m2n2", "slerp_crossover"]
 
 
 def m2n2(
-    scorer: ScorerLike | None = None,
+    scorer: ScorerLike[G] | None = None,
     *,
-    genome: Genome | None = None,
+    genome: Genome[G] | None = None,
     initial: Batch | int | None = None,
-    crossover: CrossoverLike | Literal["slerp"] | None = "slerp",
-    split_point: bool = True,
-    angle: Angle = "whole",
+    sharing: Sharing | None = None,
+    alpha: float | None = None,
+    capacity: Capacity | None = None,
+    relative_scores: bool | None = None,
+    eps: float | None = None,
+    selector: Selector | None = None,
+    mates: MateSelector | None = None,
+    attraction: bool | None = None,
+    crossover: CrossoverLike[G] | Literal["slerp"] | None = "slerp",
+    split_point: bool | None = None,
+    angle: Angle | None = None,
     chromosomes: Chromosomes | None = None,
-    mutation: MutationLike | None = None,
-    attraction: bool = True,
-    alpha: float = 1.0,
-    capacity: Capacity = "one",
-    relative_scores: bool = False,
-    eps: float = functional.EPS,
+    mutation: MutationLike[G] | None = None,
+    replacement: Replacement | None = None,
     population_size: int = 20,
     batch_size: int = 1,
     importance: ArrayLike | None = None,
     seed: int | None = None,
-) -> Evolution:
+) -> Evolution[G]:
     """Model Merging of Natural Niches: competition for cases, attraction, and a crossover with a free split point.
 
     First parents are drawn by shared fitness, mates by attraction; a child joins, and the member with the lowest
-    shared fitness leaves (Abrantes, Lange and Tang 2025). Each ablation of the paper is an argument.
+    shared fitness leaves (Abrantes, Lange and Tang 2025). Each part can be exchanged by itself. The arguments after a
+    part are shortcuts to settings of M2N2's own part, and exclude another: `alpha=0` stands for
+    `sharing=ImplicitSharing(alpha=0)`.
 
     Args:
         scorer: A `Scorer`, or a function of a batch that returns scores (n, cases).
         genome: The representation; needed unless `initial` is a batch.
         initial: A batch of genomes to begin with (the seed models), or how many random ones; a full population when
             None. A population that is not full yet grows child by child.
-        crossover: Any crossover or function `f(a, b, rng)`; "slerp" is the paper's; None for mutation alone.
-        split_point: False: SLERP of the whole vectors. Of the paper's crossover alone.
-        angle: See `SplitSlerpCrossover`. Of the paper's crossover alone.
-        chromosomes: Groups of numbers with a ratio and a split point of their own. Of the paper's crossover alone.
-        mutation: Any mutation or function `f(genome, rng)`; None for none.
-        attraction: False: mates are drawn as first parents are.
-        alpha: Intensity of the competition; 0 is none.
-        capacity: What a case can give: "one" (binary scores), "max" (graded ones), or one number for each case.
+        sharing: How scores become fitness; `ImplicitSharing` when None.
+        alpha: Intensity of the competition; 0 is none, and 1 when None.
+        capacity: What a case can give: "max", what its best member scores there, when None; see `ImplicitSharing`.
         relative_scores: Compete for what a member scores above the worst on each case.
         eps: Keeps the division by a load of zero defined.
+        selector: The rule for first parents; `RouletteSelector` when None.
+        mates: The rule for their mates; `AttractionMateSelector` when None.
+        attraction: False: mates are drawn by the rule for first parents.
+        crossover: Any crossover or function `f(a, b, rng)`; "slerp" is the paper's; None for mutation alone.
+        split_point: False: SLERP of the whole vectors. Of the paper's crossover alone.
+        angle: "whole" when None; see `SplitSlerpCrossover`. Of the paper's crossover alone.
+        chromosomes: Groups of parameters with a ratio and a split point of their own. Of the paper's crossover alone.
+        mutation: Any mutation or function `f(genome, rng)`; None for none.
+        replacement: Who survives; `WorstReplacement` when None.
         population_size: How many members live, >= 2.
         batch_size: Children of one step of `run`; the paper has 1.
         importance: How much each case counts; all the same when None. See `Evolution`.
         seed: Fixes every random number.
 
     Raises:
-        ValueError: Wrong values, or `split_point`, `angle` or `chromosomes` beside a crossover that has none.
+        ValueError: Wrong values, or a part beside one of its shortcuts.
+
+    >>> import evoniche
+    >>> evolution = m2n2(
+    ...     lambda genomes: genomes,
+    ...     genome=evoniche.BinaryGenome(12),
+    ...     crossover=evoniche.UniformCrossover(),
+    ...     mutation=evoniche.BitFlipMutation(),
+    ...     seed=0,
+    ... )
+    >>> evolution.run(2000, target=1.0, progress=False).best.score
+    1.0
     """
-    selector = RouletteSelector()
+    pricing = _given(relative=relative_scores, eps=eps)
+    _exclusive("sharing", sharing, alpha=alpha, capacity=capacity, relative_scores=relative_scores, eps=eps)
+    _exclusive("mates", mates, attraction=attraction)
+    selector = RouletteSelector() if selector is None else selector
+    if mates is None:
+        mates = IndependentMateSelector(selector) if attraction is False else AttractionMateSelector(**pricing)
     return Evolution(
         genome,
         scorer,
-        sharing=ImplicitSharing(alpha=alpha, capacity=capacity, relative=relative_scores, eps=eps),
+        sharing=ImplicitSharing(**_given(alpha=alpha, capacity=capacity), **pricing) if sharing is None else sharing,
         selector=selector,
-        mates=(
-            AttractionMateSelector(capacity=capacity, relative=relative_scores, eps=eps)
-            if attraction
-            else IndependentMateSelector(selector)
-        ),
-        crossover=_crossover(crossover, split_point, angle, chromosomes),
+        mates=mates,
+        crossover=slerp_crossover(crossover, split_point, angle, chromosomes),
         mutation=mutation,
-        replacement=WorstReplacement(),
+        replacement=replacement,
         population_size=population_size,
         initial=initial,
         batch_size=batch_size,
@@ -98,22 +114,22 @@ def m2n2(
 
 
 def ga(
-    scorer: ScorerLike | None = None,
+    scorer: ScorerLike[G] | None = None,
     *,
-    genome: Genome | None = None,
+    genome: Genome[G] | None = None,
     initial: Batch | int | None = None,
-    crossover: CrossoverLike | Literal["slerp"] | None = "slerp",
-    split_point: bool = True,
-    angle: Angle = "whole",
-    chromosomes: Chromosomes | None = None,
-    mutation: MutationLike | None = None,
     selector: Selector | None = None,
+    crossover: CrossoverLike[G] | Literal["slerp"] | None = "slerp",
+    split_point: bool | None = None,
+    angle: Angle | None = None,
+    chromosomes: Chromosomes | None = None,
+    mutation: MutationLike[G] | None = None,
     generational: bool = False,
     elites: int = 1,
     population_size: int = 20,
     importance: ArrayLike | None = None,
     seed: int | None = None,
-) -> Evolution:
+) -> Evolution[G]:
     """The plain genetic algorithm: no competition, and both parents drawn by the same rule.
 
     As it stands this is the paper's GA: roulette by the sum of the scores, one child at a time, and the worst leaves;
@@ -123,12 +139,12 @@ def ga(
         scorer: A `Scorer`, or a function of a batch that returns scores (n, cases).
         genome: The representation; needed unless `initial` is a batch.
         initial: A batch of genomes to begin with, or how many random ones; a full population when None.
+        selector: The rule for both parents; `RouletteSelector` when None.
         crossover: Any crossover or function `f(a, b, rng)`; "slerp" is the paper's; None for mutation alone.
         split_point: False: SLERP of the whole vectors. Of the paper's crossover alone.
-        angle: See `SplitSlerpCrossover`. Of the paper's crossover alone.
-        chromosomes: Groups of numbers with a ratio and a split point of their own. Of the paper's crossover alone.
+        angle: "whole" when None; see `SplitSlerpCrossover`. Of the paper's crossover alone.
+        chromosomes: Groups of parameters with a ratio and a split point of their own. Of the paper's crossover alone.
         mutation: Any mutation or function `f(genome, rng)`; None for none.
-        selector: The rule for both parents; roulette when None.
         generational: Replace all but the elites at once, by `population_size - elites` children.
         elites: How many of the fittest pass from one generation to the next.
         population_size: How many members live, >= 2.
@@ -137,6 +153,12 @@ def ga(
 
     Raises:
         ValueError: Wrong values, or `split_point`, `angle` or `chromosomes` beside a crossover that has none.
+
+    >>> import evoniche
+    >>> evolution = ga(lambda genomes: genomes, genome=evoniche.BinaryGenome(12),
+    ...                crossover=evoniche.KPointCrossover(2), mutation=evoniche.BitFlipMutation(), seed=0)
+    >>> evolution.run(2000, target=1.0, progress=False).best.score
+    1.0
     """
     whole_number("population_size", population_size, 2)
     if not generational and elites != 1:
@@ -150,7 +172,7 @@ def ga(
         sharing=RawSharing(),
         selector=selector,
         mates=IndependentMateSelector(selector),
-        crossover=_crossover(crossover, split_point, angle, chromosomes),
+        crossover=slerp_crossover(crossover, split_point, angle, chromosomes),
         mutation=mutation,
         replacement=GenerationalReplacement(elites) if generational else WorstReplacement(),
         population_size=population_size,
@@ -161,18 +183,33 @@ def ga(
     )
 
 
-def _crossover(
-    crossover: CrossoverLike | str | None, split_point: bool, angle: Angle, chromosomes: Chromosomes | None
-) -> CrossoverLike | None:
-    if crossover == "slerp" and split_point:
-        return SplitSlerpCrossover(angle, chromosomes)
-    if crossover == "slerp" and angle == "whole":
-        return SlerpCrossover(chromosomes)
-    if isinstance(crossover, str) and crossover != "slerp":
-        raise ValueError(f"crossover must be 'slerp', a Crossover, f(a, b, rng) or None, got {crossover!r}.")
-    if isinstance(crossover, str) or not split_point or angle != "whole" or chromosomes is not None:
-        raise ValueError(
-            "split_point and chromosomes belong to crossover='slerp', and angle to its split point: got "
-            f"split_point={split_point!r}, angle={angle!r}, chromosomes={chromosomes!r} with crossover={crossover!r}."
-        )
-    return crossover
+def slerp_crossover(
+    crossover: CrossoverLike[G] | Literal["slerp"] | None,
+    split_point: bool | None,
+    angle: Angle | None,
+    chromosomes: Chromosomes | None,
+) -> CrossoverLike[G] | None:
+    """The paper's crossover with its settings, where it is asked for by name; any other as it is.
+
+    Raises:
+        ValueError: Settings beside another crossover, an angle without a split point, or another name than "slerp".
+    """
+    if not isinstance(crossover, str) or crossover != "slerp":
+        _exclusive("crossover", crossover or "none", split_point=split_point, angle=angle, chromosomes=chromosomes)
+        return crossover
+    if split_point is None or split_point:
+        return SplitSlerpCrossover("whole" if angle is None else angle, chromosomes)
+    if angle not in (None, "whole"):
+        raise ValueError(f"angle={angle!r} belongs to the two parts of a split point, got split_point={split_point!r}.")
+    return SlerpCrossover(chromosomes)
+
+
+def _given(**settings: Any) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _exclusive(name: str, part: Any, **shortcuts: Any) -> None:
+    """Check that a part and the shortcuts to its settings are not both given."""
+    if part is not None and (given := _given(**shortcuts)):
+        settings = ", ".join(f"{shortcut}={value!r}" for shortcut, value in given.items())
+        raise ValueError(f"give {name}=... or its settings, not both: got {name}={part!r} beside {settings}.")

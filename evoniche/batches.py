@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,8 +18,10 @@ from evoniche.arrays import detached, device, fitted, is_array_api_obj, masked, 
 __all__ = [
     "Batch",
     "BatchType",
+    "G",
     "as_batch",
     "conform",
+    "copied",
     "join",
     "positions",
     "rows",
@@ -27,6 +29,15 @@ __all__ = [
     "take",
 ]
 
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    G = TypeVar("G", default=Any)
+else:
+    from typing import TypeVar
+
+    G = TypeVar("G")
 
 Batch = Any
 """A batch of genomes: an array with a leading axis, a list of objects, or a `BatchType`."""
@@ -129,6 +140,11 @@ def take(batch: Batch, indices: ArrayLike) -> Batch:
     if isinstance(batch, list):
         return [batch[i] for i in indices]
     return batch.take(indices)
+
+
+def copied(batch: Batch) -> Batch:
+    """The same genomes, none of which is an object of the other batch."""
+    return [copy.deepcopy(genome) for genome in batch] if isinstance(batch, list) else take(batch, range(len(batch)))
 
 
 def join(a: Batch, b: Batch) -> Batch:

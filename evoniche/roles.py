@@ -11,23 +11,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sized
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche.batches import Batch, as_batch
+from evoniche.batches import Batch, G, as_batch
 from evoniche.population import Offspring, Population
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    G = TypeVar("G", default=Any)
-else:
-    from typing import TypeVar
-
-    G = TypeVar("G")
 
 __all__ = ["Crossover", "G", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector", "Sharing"]
 
@@ -42,47 +33,28 @@ class Genome(ABC, Generic[G]):
         """A batch of n random genomes."""
 
     def batch(self, genomes: Any) -> Batch:
-        """Genomes as a user has them, as a batch of this representation.
-
-        Raises:
-            ValueError: They are no genomes of this representation.
-        """
+        """Genomes as a user has them, as a batch of this representation; a ValueError when they are none."""
         return as_batch(genomes)
 
-    def repair(self, batch: Batch, *, rng: Generator) -> Batch:  # noqa: ARG002 - for representations that draw
-        """Children as operators made them, brought back inside of the representation's bounds.
-
-        A representation without bounds returns them as they are.
-        """
+    def repair(self, batch: Batch, *, rng: Generator) -> Batch:
+        """Children as operators made them, brought back inside of the bounds; without bounds, as they are."""
         return batch
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
         """How far apart each genome of a is from each of b.
 
         Returns:
-            Shape (len(a), len(b)), never negative, 0 between equal genomes.
-
-        Raises:
-            NotImplementedError: This representation has no distance.
+            Shape (len(a), len(b)), never negative, 0 between equal genomes; a NotImplementedError without a distance.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no distance: define distance(a, b), or choose distance='scores'."
-        )
+        name = type(self).__name__
+        raise NotImplementedError(f"{name} has no distance: define distance(a, b), or choose distance='scores'.")
 
     def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """The batch as named arrays without object dtype, for a file.
-
-        Raises:
-            NotImplementedError: This representation cannot be stored.
-        """
+        """The batch as named arrays without object dtype, for a file; a NotImplementedError when it cannot be."""
         raise NotImplementedError(f"{type(self).__name__} cannot be stored: define pack(batch) and unpack(arrays).")
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
-        """The batch that `pack` made these arrays of.
-
-        Raises:
-            NotImplementedError: This representation cannot be stored.
-        """
+        """The batch that `pack` made these arrays of."""
         raise NotImplementedError(f"{type(self).__name__} cannot be stored: define pack(batch) and unpack(arrays).")
 
 

@@ -8,11 +8,13 @@ from evoniche import (
     BinaryGenome,
     BitFlipMutation,
     Chromosomes,
+    Evolution,
     GaussianMutation,
     GenerationalReplacement,
     ImplicitSharing,
     IndependentMateSelector,
     KPointCrossover,
+    PlusReplacement,
     Population,
     RawSharing,
     RealGenome,
@@ -21,6 +23,7 @@ from evoniche import (
     SplitSlerpCrossover,
     TournamentSelector,
     UniformCrossover,
+    UniformMateSelector,
     WorstReplacement,
     ga,
     m2n2,
@@ -36,21 +39,20 @@ PARTS = (
     "crossover",
     "mutation",
     "replacement",
-    "population_size",
-    "batch_size",
 )
 
 
 def parts(make, **arguments):
     evolution = make(genome=RealGenome(4), seed=0, **arguments)
-    return {name: getattr(evolution, name) for name in PARTS}
+    parts = {name: getattr(evolution.parts, name) for name in PARTS}
+    return parts | {"population_size": evolution.population_size, "batch_size": evolution.batch_size}
 
 
 def test_m2n2_is_the_papers():
     assert parts(m2n2) == {
-        "sharing": ImplicitSharing(alpha=1, capacity="one", relative=False, eps=1e-8),
+        "sharing": ImplicitSharing(alpha=1, relative=False, eps=1e-8),
         "selector": RouletteSelector(),
-        "mates": AttractionMateSelector(capacity="one", relative=False, eps=1e-8),
+        "mates": AttractionMateSelector(relative=False, eps=1e-8),
         "crossover": SplitSlerpCrossover("whole"),
         "mutation": None,
         "replacement": WorstReplacement(),
@@ -72,7 +74,7 @@ def test_m2n2_is_the_papers():
         ({"mutation": GaussianMutation(0.1)}, {"mutation": GaussianMutation(0.1)}),
         ({"attraction": False}, {"mates": IndependentMateSelector(RouletteSelector())}),
         ({"alpha": 0.5}, {"sharing": ImplicitSharing(alpha=0.5)}),
-        ({"capacity": "max"}, {"sharing": ImplicitSharing(capacity="max"), "mates": AttractionMateSelector("max")}),
+        ({"capacity": "one"}, {"sharing": ImplicitSharing(capacity="one")}),
         (
             {"relative_scores": True},
             {"sharing": ImplicitSharing(relative=True), "mates": AttractionMateSelector(relative=True)},
@@ -139,24 +141,53 @@ def test_ga_is_m2n2_without_its_two_ideas(scorer, seed):
     ("arguments", "message"),
     [
         ({"crossover": "uniform"}, "crossover must be 'slerp'.*got 'uniform'"),
-        ({"crossover": UniformCrossover(), "split_point": False}, "split_point=False.*with crossover=UniformCross"),
-        ({"crossover": UniformCrossover(), "angle": "part"}, "angle='part'.*with crossover=UniformCrossover"),
-        (
-            {"crossover": UniformCrossover(), "chromosomes": HALVES},
-            r"split_point and chromosomes belong to.*chromosomes=Chromosomes\(.*with crossover=UniformCrossover",
-        ),
-        ({"crossover": None, "chromosomes": HALVES}, r"chromosomes=Chromosomes\(.*with crossover=None"),
-        ({"crossover": None, "split_point": False}, "split_point=False.*with crossover=None"),
-        (
-            {"split_point": False, "angle": "part"},
-            "angle to its split point: got split_point=False, angle='part', chromosomes=None with crossover='slerp'",
-        ),
+        ({"crossover": UniformCrossover(), "split_point": False}, "crossover=UniformCross.* beside split_point=False"),
+        ({"crossover": UniformCrossover(), "angle": "part"}, "crossover=UniformCrossover.* beside angle='part'"),
+        ({"crossover": UniformCrossover(), "chromosomes": HALVES}, "crossover=Uni.* beside chromosomes=Chromosomes"),
+        ({"crossover": None, "chromosomes": HALVES}, "crossover=.*none.* beside chromosomes=Chromosomes"),
+        ({"crossover": None, "split_point": False}, "crossover=.*none.* beside split_point=False"),
+        ({"split_point": False, "angle": "part"}, "angle='part' belongs to.* split point, got split_point=False"),
         ({"angle": "half"}, "angle.*'whole', 'part'.*got 'half'"),
     ],
 )
 def test_arguments_that_contradict_each_other_are_refused(make, arguments, message):
     with pytest.raises(ValueError, match=message):
         make(genome=RealGenome(4), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("part", "shortcut"),
+    [
+        ({"sharing": RawSharing()}, {"alpha": 1.0}),
+        ({"sharing": RawSharing()}, {"capacity": "one"}),
+        ({"sharing": RawSharing()}, {"relative_scores": False}),
+        ({"sharing": RawSharing()}, {"eps": 0.0}),
+        ({"mates": UniformMateSelector()}, {"attraction": True}),
+    ],
+)
+def test_a_part_and_a_shortcut_to_its_settings_exclude_each_other(part, shortcut):
+    with pytest.raises(ValueError, match=f"give {next(iter(part))}=... or its settings, not both: got"):
+        m2n2(genome=RealGenome(4), **part, **shortcut)
+
+
+EXCHANGED = {
+    "sharing": RawSharing(),
+    "selector": TournamentSelector(3),
+    "mates": UniformMateSelector(),
+    "crossover": KPointCrossover(1),
+    "mutation": GaussianMutation(0.1),
+    "replacement": PlusReplacement(),
+}
+
+
+@pytest.mark.parametrize("make", [m2n2, Evolution])
+@pytest.mark.parametrize("name", EXCHANGED)
+def test_one_part_is_exchanged_at_a_time(make, name):
+    assert parts(make, **{name: EXCHANGED[name]}) == parts(m2n2) | {name: EXCHANGED[name]}
+
+
+def test_an_evolution_of_no_parts_is_m2n2():
+    assert parts(Evolution) == parts(m2n2)
 
 
 @pytest.mark.parametrize("elites", [-1, 20, 1.5])

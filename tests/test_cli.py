@@ -18,7 +18,7 @@ from evoniche import enable_logging
 from evoniche.commands import main
 from evoniche_baselines.methods import PAPER_METHODS
 
-COLUMNS = ["seed", "evaluations", "best", "mean", "coverage", "entropy", "test"]
+COLUMNS = ["seed", "evaluations", "best", "best_member", "mean", "coverage", "entropy", "test"]
 OPTIONS = ["--start", "--train", "--method", "--evaluations", "--population", "--alpha", "--angle", "--seed"]
 OPTIONS += ["--runs", "--jobs", "--out", "--quiet"]
 RECORDS = [1, 21, 41, 60]  # of 60 evaluations with 20 members
@@ -92,7 +92,7 @@ def test_what_a_run_writes(start, seeds, request):
             scores, genomes = arrays[f"scores_{run['seed']}"], arrays[f"genomes_{run['seed']}"]
             assert (genomes.shape, genomes.dtype) == ((20, 19_210), np.float32)
             assert (scores.shape, scores.dtype) == ((20, 1437), np.bool_)
-            assert run["best"] == pytest.approx(scores.mean(axis=1).max())
+            assert run["best_member"] == pytest.approx(scores.mean(axis=1).max())
             assert run["coverage"] == pytest.approx(scores.any(axis=0).mean())
             assert len(set(arrays[f"ids_{run['seed']}"].tolist())) == 20
             assert arrays[f"parents_{run['seed']}"].shape == (20, 2)

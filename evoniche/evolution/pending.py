@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import final
 
+import attrs
 import numpy as np
 
 from evoniche.batches import join
 from evoniche.population import Offspring
 
-__all__ = ["Pending"]
+__all__ = ["Pending", "read_ids"]
 
 
 @final
@@ -20,25 +21,23 @@ class Pending:
 
     def __init__(self) -> None:
         self._open: dict[int, tuple[Offspring, int]] = {}  # id -> the offspring of its ask, and the place in it
-        self.given = 0
-        """How many ids were given out; the next child gets this one."""
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, children: Offspring) -> None:
-        """Open children."""
-        ids = children.ids.tolist()
-        self._open.update((child, (children, place)) for place, child in enumerate(ids))
-        self.given = ids[-1] + 1
+    def follow(self, opened: Offspring | None, closed: Iterable[int]) -> None:
+        """Open children and close others; nothing changes when it is done twice."""
+        if opened is not None:
+            self._open.update((child, (opened, place)) for place, child in enumerate(opened.ids.tolist()))
+        for child in closed:
+            self._open.pop(child, None)
 
-    def close(self, ids: Iterable[int]) -> None:
-        """Children were told."""
-        for child in ids:
-            del self._open[child]
-
-    def check(self, ids: list[int]) -> None:
+    def check(self, ids: list[int], given: int) -> None:
         """Check that these children can be told.
+
+        Args:
+            ids: Their ids.
+            given: How many ids were given out.
 
         Raises:
             ValueError: No ids, one twice, or one that was told already or never asked for.
@@ -49,18 +48,15 @@ class Pending:
             raise ValueError(f"each child can be told once, got ids {ids}: leave the repeated ones out.")
         for child in ids:
             if child not in self._open:
-                past = 0 <= child < self.given
-                what = "told already" if past else "never asked for"
+                what = "told or given up already" if 0 <= child < given else "never asked for"
                 raise ValueError(f"child {child} was {what}: `pending` has the children that can be told.")
 
-    def children(self, ids: Iterable[int] | None = None, *, n: int | None = None) -> Offspring:
-        """Open children as one batch: those of some ids, or the first n, or all.
+    def first(self, n: int | None = None) -> Offspring:
+        """The first n open children as one batch, or all."""
+        return self.children(list(islice(self._open, n)))
 
-        Raises:
-            ValueError: As `check`.
-        """
-        ids = list(islice(self._open, n)) if ids is None else _ids(ids)
-        self.check(ids)
+    def children(self, ids: list[int]) -> Offspring:
+        """Some open children, which are known to be open, as one batch."""
         asked = [self._open[child] for child in ids]
         if all(children is asked[0][0] for children, _ in asked):
             return asked[0][0].take([place for _, place in asked])
@@ -69,10 +65,15 @@ class Pending:
         for child in single[1:]:
             genomes = join(genomes, child.genomes)
         parents = np.concatenate([child.parents for child in single])
-        return Offspring(genomes, np.array(ids), parents, single[-1].ask, single[-1].seed)
+        return attrs.evolve(single[-1], genomes=genomes, ids=np.array(ids), parents=parents)
 
 
-def _ids(ids: Iterable[int]) -> list[int]:
+def read_ids(ids: Iterable[int]) -> list[int]:
+    """Ids as a user gives them.
+
+    Raises:
+        ValueError: Something else than a list of integers.
+    """
     array = np.asarray(ids)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ValueError(f"children must be what `ask` returned, or a list of their ids, got {ids!r}.")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from evoniche._validators import whole_number
-from evoniche.algorithms import ScorerLike, _crossover, m2n2
+from evoniche.algorithms import m2n2, slerp_crossover
 from evoniche.evolution import Evolution
+from evoniche.evolution.parts import ScorerLike
 from evoniche.functional import Angle, Capacity, Chromosomes
+from evoniche.merging.recipe import Recipe
 from evoniche.merging.recipe_genome import RecipeGenome
 from evoniche.merging.seeds import SeedBank
 
@@ -16,7 +20,7 @@ __all__ = ["merge"]
 
 def merge(
     seeds: SeedBank,
-    scorer: ScorerLike | None = None,
+    scorer: ScorerLike[Recipe] | None = None,
     *,
     warmup: int = 50,
     split_point: bool = True,
@@ -29,7 +33,7 @@ def merge(
     population_size: int = 15,
     importance: ArrayLike | None = None,
     seed: int | None = None,
-) -> Evolution:
+) -> Evolution[Recipe]:
     """M2N2 as the paper merges large models: the seeds, random merges among them, then M2N2 without mutation.
 
     Genomes are recipes over the seeds, so the population takes kilobytes whatever the size of the models. With
@@ -60,12 +64,12 @@ def merge(
     >>> evolution.run(target=1.0, progress=False).best.score
     1.0
     """
-    crossover = _crossover("slerp", split_point, angle, chromosomes)
+    crossover: Any = slerp_crossover("slerp", split_point, angle, chromosomes)
     if chromosomes is not None and chromosomes.size != seeds.size:
         raise ValueError(f"chromosomes must be of the seeds' {seeds.size:,} parameters, got {chromosomes.size:,}.")
     return m2n2(
         scorer,
-        genome=RecipeGenome(seeds, crossover),  # type: ignore[arg-type]
+        genome=RecipeGenome(seeds, crossover),
         initial=seeds.count + whole_number("warmup", warmup, 0),
         crossover=crossover,
         attraction=attraction,

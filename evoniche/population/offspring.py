@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, Generic, final
 
 import attrs
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from evoniche import batches
-from evoniche.batches import Batch, take
+from evoniche.batches import Batch, G, take
 from evoniche.randomness import generator
 
 __all__ = ["NOBODY", "Individual", "Offspring"]
@@ -23,10 +23,10 @@ _AFTERWARDS = 1
 
 @final
 @attrs.frozen(eq=False)
-class Individual:
+class Individual(Generic[G]):
     """One solution."""
 
-    genome: Any
+    genome: G
     """Its genome: a row of the batch."""
     scores: NDArray[np.floating] = attrs.field(repr=False)
     """Shape (cases,)."""
@@ -59,6 +59,8 @@ class Offspring:
     """The seed of the evolution that made them."""
     scores: NDArray[np.floating] | None = attrs.field(default=None, repr=False)
     """Shape (n, cases), once told."""
+    origin: str = attrs.field(default="", repr=False)
+    """Which evolution has made them: its own name, which no other has, whatever the seed."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,6 +68,23 @@ class Offspring:
     def generator(self) -> Generator:
         """Fresh randomness that belongs to these children, for a replacement that draws."""
         return generator(self.seed, self.ask, _AFTERWARDS, int(self.ids[0]))
+
+    def individual(self, position: int, score: float) -> Individual[Any]:
+        """One child that was told, with copies of its genome and scores.
+
+        Args:
+            position: Its place among these.
+            score: Its mean score over the cases.
+        """
+        assert self.scores is not None
+        mother, father = self.parents[position].tolist()
+        return Individual(
+            genome=next(batches.rows(take(self.genomes, [position]))),
+            scores=self.scores[position].copy(),
+            score=score,
+            id=int(self.ids[position]),
+            parents=(mother, father),
+        )
 
     def take(self, positions: ArrayLike) -> Offspring:
         """The children at some positions (or where a mask is True), to be told apart from the others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -59,6 +60,8 @@ class Population:
         self.seed = seed
         self.told = 0
         self.binary = True
+        self.undo: object = None
+        self._kept: dict[str, Any] = {}
         self._memory: dict[Any, Any] = {}
         self._columns: tuple[GrowingBatch, ...] = ()  # scores, genomes, lineage
         self._before: tuple[int, bool, Any, Any, Any] = _NEVER  # what was before the last addition
@@ -210,6 +213,30 @@ class Population:
         self._memory[operator] = value
         self._before = (*self._before[:4], None)
 
+    def begin(self) -> object:
+        """Remember how to go back from now on; returns what stands for this change."""
+        self._kept = {name: copy.copy(value) for name, value in vars(self).items() if name not in ("undo", "_kept")}
+        self._kept["_columns"] = tuple(GrowingBatch(column.batch, self.limit + 1) for column in self._columns)
+        self.undo = object()
+        return self.undo
+
+    def roll_back(self) -> None:
+        """Be what it was at `begin`."""
+        if self.undo is not None:
+            vars(self).update(self._kept)
+            self.undo = None
+
+    def commit(self) -> None:
+        """Forget how to go back."""
+        self.undo = None
+
+    def snapshot(self) -> Population:
+        """A population of the same members, which does not change with this one."""
+        other = copy.copy(self)
+        other._memory = dict(self._memory)
+        other._columns = tuple(GrowingBatch(column.batch, self.limit + 1) for column in self._columns)
+        return other
+
     def add(self, offspring: Offspring) -> None:
         """Let scored children in; nobody leaves."""
         scores = offspring.scores
@@ -281,3 +308,4 @@ class Population:
 
     def _column(self, index: int, empty: Any) -> Any:
         return self._columns[index].batch if self._columns else empty
+

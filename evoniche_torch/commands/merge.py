@@ -86,8 +86,8 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         if result.best is None:
             raise click.ClickException("interrupted before any model was scored: nothing was written.")
         recipes = [*Recipes.of_seeds(seeds), result.best.genome[0]]
-        assert evolution.scorer is not None
-        table = run.table(evolution.scorer.score(Recipes(seeds, recipes)), recipes[-1])
+        assert evolution.parts.scorer is not None
+        table = run.table(evolution.parts.scorer.score(Recipes(seeds, recipes)), recipes[-1])
         _write(run, result, recipes[-1], table, options)
     _report(result, table, options["out"], options["record"])
 

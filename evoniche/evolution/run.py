@@ -1,0 +1,124 @@
+"""A run: ask, score and tell until a budget is spent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, final
+
+import attrs
+import numpy as np
+from tqdm.auto import tqdm
+
+from evoniche import _log
+from evoniche.evolution.budget import Budget
+from evoniche.evolution.history import History, describe
+from evoniche.evolution.interrupts import Interrupts
+from evoniche.population import Offspring
+
+__all__ = ["OneAtATime", "Run"]
+
+
+@final
+class OneAtATime:
+    """Lets one thread run an evolution, and refuses a second one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # a copy is run by nobody
+
+    def __setstate__(self, _: dict[str, Any]) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("another thread runs this evolution already: give each thread an evolution of its own.")
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+@final
+@attrs.frozen
+class Run:
+    """What `Evolution.run` was asked for; `go` does it."""
+
+    evolution: Any
+    history: History
+    budget: Budget
+    callbacks: Sequence[Callable[[Any], object]]
+    metrics: Mapping[str, Callable[[Any], float]]
+    record_every: int
+    coverage_threshold: float
+    _interrupts: Interrupts = attrs.field(factory=Interrupts, init=False)
+
+    def go(self, next_children: Callable[[int], Offspring], progress: bool) -> str:
+        """Go on until the budget is spent, a callback asks for an end, or Ctrl-C.
+
+        Args:
+            next_children: Gives at most so many children to be scored.
+            progress: Show a bar on standard error.
+
+        Returns:
+            Why it ended.
+        """
+        bar = tqdm(
+            total=self.budget.total,
+            initial=self.evolution.evaluations,
+            disable=not progress,
+            unit="eval",
+            dynamic_ncols=True,
+        )
+        with self._interrupts.handled(), bar:
+            try:
+                stopped = self._advance(next_children, bar)
+                self._record(bar)
+            except KeyboardInterrupt:
+                stopped = "interrupted"
+                bar.clear()
+                _log.warning("interrupted after {} evaluations", self.evolution.evaluations)
+                with suppress(KeyboardInterrupt):  # a second one does without the last record
+                    self._record(bar)
+        _log.info("stopped by {} after {} evaluations", stopped, self.evolution.evaluations)
+        return stopped
+
+    def _advance(self, next_children: Callable[[int], Offspring], bar: tqdm) -> str:
+        evolution, budget = self.evolution, self.budget
+        start = time.monotonic() - self.history.seconds
+        while not (stopped := budget.spent(evolution.evaluations, evolution.best.score if evolution.best else -np.inf)):
+            children = next_children(budget.step(evolution.evaluations, evolution.batch_size))
+            scores = self._score(children)
+            with self._interrupts:  # what was paid for is kept: Ctrl-C waits for the end of the tell
+                evolution.tell(children, scores)
+            self.history.seconds = time.monotonic() - start
+            bar.update(len(children))
+            if evolution.evaluations >= self.history.last("evaluations", -self.record_every) + self.record_every:
+                self._record(bar)
+            # All are called, also after one has asked for an end.
+            if sum(bool(callback(evolution)) for callback in self.callbacks):
+                return "callback"
+        return stopped
+
+    def _score(self, children: Offspring) -> Any:
+        try:
+            return self.evolution.parts.scorer.score(children.genomes)
+        except Exception as error:
+            error.add_note(
+                f"raised by the scorer on children {children.ids.tolist()}; run() goes on with them, unless they are "
+                "given up first: evolution.give_up(ids)."
+            )
+            raise
+
+    def _record(self, bar: tqdm) -> None:
+        evolution = self.evolution
+        if evolution.best is None or self.history.last("evaluations") == evolution.evaluations:
+            return
+        state = {"best": evolution.best.score, **describe(evolution.population, self.coverage_threshold)}
+        more = {name: metric(evolution) for name, metric in self.metrics.items()}
+        self.history.record({"evaluations": evolution.evaluations, "seconds": self.history.seconds, **state, **more})
+        shown = {"best": f"{state['best']:.4g}", "mean": f"{state['mean']:.4g}", "coverage": f"{state['coverage']:.1%}"}
+        bar.set_postfix(shown, refresh=False)
