@@ -13,7 +13,7 @@ from evoniche.evolution.parts import ScorerLike
 from evoniche.functional import Angle, Capacity, Chromosomes
 from evoniche.merging.recipe import Recipe
 from evoniche.merging.recipe_genome import RecipeGenome
-from evoniche.merging.seeds import SeedBank
+from evoniche.merging.seed_bank import SeedBank
 
 __all__ = ["merge"]
 

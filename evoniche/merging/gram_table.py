@@ -8,9 +8,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK", "GramTable"]
+__all__ = ["GRAM_BLOCK", "GramTable"]
 
-BLOCK = 65_536
+GRAM_BLOCK = 65_536
 """Parameters in a block of a Gram table: what is read at most to cut a recipe at a new place."""
 
 _PARTS_KEPT = 8_192
@@ -28,7 +28,7 @@ class GramTable:
     A part is read once: `Recipe`s inherit their cuts, so few are new.
     """
 
-    def __init__(self, blocks: Floats, read: Callable[[int, int], Floats], block: int = BLOCK) -> None:
+    def __init__(self, blocks: Floats, read: Callable[[int, int], Floats], block: int = GRAM_BLOCK) -> None:
         """A table of blocks that are known.
 
         Args:
@@ -50,7 +50,7 @@ class GramTable:
         read: Callable[[int, int], Floats],
         size: int,
         *,
-        block: int = BLOCK,
+        block: int = GRAM_BLOCK,
         progress: Callable[[int], object] = lambda _: None,
     ) -> GramTable:
         """Read all seeds once.

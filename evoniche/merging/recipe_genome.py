@@ -14,7 +14,7 @@ from evoniche import functional
 from evoniche.batches import Batch
 from evoniche.merging.recipe import Recipe
 from evoniche.merging.recipes import Recipes, cuts_of_both
-from evoniche.merging.seeds import SeedBank
+from evoniche.merging.seed_bank import SeedBank
 from evoniche.roles import Crossover, Genome
 
 __all__ = ["RecipeGenome"]

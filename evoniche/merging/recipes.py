@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche.merging.recipe import Recipe
-from evoniche.merging.seeds import SeedBank
+from evoniche.merging.seed_bank import SeedBank
 
 __all__ = ["Recipes", "cuts_of_both"]
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, final
 
 import attrs
 
+from evoniche._objects import failure, load_object, neighbours, split_name
 from evoniche_torch.scorers import LmEvalScorer, MultiTaskScorer
 
-__all__ = ["load_function", "read_tasks"]
+__all__ = ["read_tasks"]
 
 Evaluate = Callable[[Any], Any]
 
@@ -45,7 +43,8 @@ def read_tasks(
     scorers: dict[str, Evaluate] = {}
     for spec in functions:
         name = spec.rpartition(":")[2]
-        _take(scorers, name if name not in scorers else spec, _Function(spec, load_function(spec)))
+        function = load_object(spec, what="scorer", accepts=callable)
+        _take(scorers, name if name not in scorers else spec, _Function(spec, function))
     if unknown := set(harness or {}) - set(_HARNESS):
         raise ValueError(f"lm-evaluation-harness takes {', '.join(_HARNESS)} here, got {', '.join(sorted(unknown))}: "
                          "what belongs to its model goes into model_args.")
@@ -81,12 +80,13 @@ class _Function:
     function: Evaluate
 
     def __call__(self, model: Any) -> Any:
-        path = Path(self.spec.rpartition(":")[0])
+        place, _ = split_name(self.spec)
+        file = Path(place) if place.endswith(".py") else None
         try:
-            with _neighbours(path.resolve()):
+            with neighbours(file) if file else nullcontext():  # it may import when it is called
                 return self.function(model)
         except Exception as error:
-            raise ValueError(f"the scorer {self.spec} failed: {_said(error, path.resolve())}") from error
+            raise ValueError(f"the scorer {self.spec} failed: {failure(error, file)}") from error
 
 
 @final
@@ -105,69 +105,3 @@ class _Task:
         except Exception as error:
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise ValueError(f"the task {self.name} failed: {type(error).__name__}: {reason}") from error
-
-
-def load_function(spec: str) -> Evaluate:
-    """A function in a Python file, from "file.py:function".
-
-    The folder of the file comes first where the file imports others.
-
-    Raises:
-        ValueError: Not in that form, no such file, one that cannot be imported, or no such function in it.
-    """
-    name, colon, function = spec.rpartition(":")
-    path = Path(name)
-    if not colon or not function.isidentifier() or path.suffix != ".py":
-        raise ValueError(f"a scorer must be given as file.py:function, got {spec!r}.")
-    if not path.is_file():
-        raise ValueError(f"there is no file {path} for the scorer {spec}.")
-    module = _module(path.resolve())
-    found = getattr(module, function, None)
-    if not callable(found):
-        own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-        there = [key for key in own if callable(getattr(module, key)) and not key.startswith("_")]
-        raise ValueError(f"{path} has no function {function}; it has {', '.join(there) or 'none'}.")
-    return found  # type: ignore[no-any-return]
-
-
-def _module(path: Path) -> Any:
-    name = f"evoniche_task_{abs(hash(path))}"
-    if name in sys.modules:  # two functions of one file share what it loads
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        with _neighbours(path):
-            spec.loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        if not isinstance(error, Exception | SystemExit):
-            raise
-        raise ValueError(f"{path} cannot be imported: {_said(error, path)}") from error
-    return module
-
-
-@contextmanager
-def _neighbours(path: Path) -> Iterator[None]:
-    """Imports find the files beside this one, and leave no compiled ones there."""
-    folder, bytecode = str(path.parent), sys.dont_write_bytecode
-    sys.path.insert(0, folder)
-    sys.dont_write_bytecode = True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = bytecode
-        if folder in sys.path:  # the file may have changed it
-            sys.path.remove(folder)
-
-
-def _said(error: BaseException, path: Path) -> str:
-    """An error in a user's file: what, and in which of its lines."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if isinstance(error, SyntaxError):  # says its line itself
-        return text
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    return f"{text} (line {lines[-1]} of {path.name})" if lines else text

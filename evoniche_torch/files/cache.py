@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche import _log
+from evoniche._files import write_bytes
 from evoniche_torch.files.compatibility import MergeError
 
 __all__ = ["Cache", "cache_folder", "clear_cache"]
@@ -151,25 +151,15 @@ class Cache:
         return files if isinstance(files, dict) else {}
 
     def _write(self, name: str, data: bytes) -> None:
-        """All or nothing: others read the old file until the new one is whole."""
+        """Others read the old file until the new one is whole. A cache that cannot be written is said once."""
         if self.folder is None or not self._writable:
             return
-        path = self.folder / name
-        made = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-                made = file.name
-                file.write(data)
-            os.replace(made, path)
-            made = None
+            write_bytes(self.folder / name, data)
         except OSError as error:
             self._writable = False
             _log.warning("The cache {} cannot be written ({}): next time the models are read once more.",
-                           self.folder, error)
-        finally:
-            if made is not None:
-                Path(made).unlink(missing_ok=True)
+                         self.folder, error)
 
 
 def _place(file: Path) -> tuple[str, list[int]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from evoniche import _log
-from evoniche.merging.gram_table import BLOCK, GramTable
+from evoniche.merging import GRAM_BLOCK, GramTable
 from evoniche_torch.files import (
     Cache,
     MergeError,
@@ -87,11 +87,11 @@ class CheckpointSeeds(TensorSeeds):
             paths, component=component, variant=variant, allow_torch_files=allow_torch_files
         )
         self.folders: tuple[ModelFolder, ...] = tuple(folders)
-        self._names = _distinct(self.folders)
-        self.labels = tuple(self._names[: len(models)])
-        self.base_label = None if base is None else self._names[-1]
+        names = _distinct(self.folders)
+        self.labels = tuple(names[: len(models)])
+        self.base_label = None if base is None else names[-1]
         infos = [weights.tensors for weights in self._weights]
-        check_models(self._names, folders, infos, ignore=self.ignore, mixed_dtypes=mixed_dtypes)
+        check_models(self.all_labels, folders, infos, ignore=self.ignore, mixed_dtypes=mixed_dtypes)
         self.index = TensorIndex.of(infos[0], tied_tensors(folders[0], infos[0], self._weights))
         if not self.index.size:
             raise MergeError(f"{self.folders[0].path}: has no float tensors, there is nothing to merge.")
@@ -143,12 +143,12 @@ class CheckpointSeeds(TensorSeeds):
         """
         sums = None
         if self._cache.folder is not None:
-            blocks = -(-self.size // BLOCK)
+            blocks = -(-self.size // GRAM_BLOCK)
             sums = self._cache.load_sums(self._key, (blocks, self.count, self.count))
         if sums is None:
             with tqdm(total=self.size, desc="dot products", unit_scale=True, disable=not self._progress) as bar:
                 sums = sum_grams(
-                    self.index, self._weights, self._names, based=self.base_label is not None, progress=bar.update
+                    self.index, self._weights, self.all_labels, based=self.base_label is not None, progress=bar.update
                 )
             if self._cache.folder is not None:
                 self._cache.save_sums(self._key, sums)
@@ -161,7 +161,7 @@ class CheckpointSeeds(TensorSeeds):
         """What the sums depend on."""
         parts = {
             "format": _SUMS_FORMAT,
-            "block": BLOCK,
+            "block": GRAM_BLOCK,
             "based": self.base_label is not None,
             "files": [list(files.values()) for files in self.digests],
             "index": [[tensor.name, list(tensor.shape)] for tensor in self.index.merged],

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche.merging.gram_table import BLOCK
+from evoniche.merging import GRAM_BLOCK
 from evoniche_torch.files import MergeError, TensorIndex, Weights
 
 __all__ = ["sum_grams"]
@@ -43,7 +43,7 @@ def sum_grams(
     Raises:
         MergeError: A tensor that has NaN or infinity in it, naming it and the model.
     """
-    blocks = -(-index.size // BLOCK)
+    blocks = -(-index.size // GRAM_BLOCK)
     count = len(models) - based
     sums = np.zeros((blocks, count, count))
     threads = torch.get_num_threads()
@@ -57,10 +57,10 @@ def sum_grams(
         reader = free.get()
         try:
             for block in range(first, min(first + _AT_ONCE, blocks)):
-                sums[block] = reader.gram(block * BLOCK, min((block + 1) * BLOCK, index.size))
+                sums[block] = reader.gram(block * GRAM_BLOCK, min((block + 1) * GRAM_BLOCK, index.size))
         finally:
             free.put(reader)
-        return min((first + _AT_ONCE) * BLOCK, index.size) - first * BLOCK
+        return min((first + _AT_ONCE) * GRAM_BLOCK, index.size) - first * GRAM_BLOCK
 
     pool = ThreadPoolExecutor(workers)
     torch.set_num_threads(1)  # else each of ours would wait for several of torch's after every short operation
@@ -84,7 +84,7 @@ class _Reader:
         self._models = [weights.twin() for weights in models]
         self._labels = labels
         self._based = based
-        self._rows = torch.empty(len(models), min(BLOCK, index.size), dtype=torch.float64)
+        self._rows = torch.empty(len(models), min(GRAM_BLOCK, index.size), dtype=torch.float64)
 
     def gram(self, low: int, high: int) -> NDArray[np.float64]:
         """The Gram matrix between two flat positions, at most a block apart."""

@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche import Genome
+from evoniche.randomness import kept_global_randomness
 from evoniche_torch.files import TensorIndex
 from evoniche_torch.models.module_seeds import ModuleSeeds
 
@@ -82,15 +83,12 @@ class ModuleGenome(Genome):
         template = copy.deepcopy(self.module).cpu()
         initialise = _initialiser(template) if self.initialise is None else self.initialise
         rows = torch.empty((n, self.index.size), dtype=self.dtype)
-        state = torch.get_rng_state()
-        try:
+        with kept_global_randomness():
             for row in rows:
                 # torch.manual_seed would seed the generators of every GPU as well.
                 torch.default_generator.manual_seed(int(rng.integers(2**63)))
                 initialise(fresh := copy.deepcopy(template))
                 row.copy_(self.flatten(fresh))
-        finally:
-            torch.set_rng_state(state)
         return rows
 
     def flatten(self, model: Module | Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -9,9 +9,7 @@ from typing import final
 import attrs
 import torch
 
-from evoniche.merging.recipe import Recipe
-from evoniche.merging.recipes import Recipes
-from evoniche.merging.seeds import one_recipe
+from evoniche.merging import Recipe, Recipes, one_recipe
 from evoniche_torch.files import MERGED_DTYPES, MergeError, TensorInfo
 from evoniche_torch.models.checkpoint_seeds import CheckpointSeeds
 from evoniche_torch.models.module_seeds import ModuleSeeds
@@ -195,10 +193,9 @@ def _own_seeds(state: Mapping[str, torch.Tensor], seeds: TensorSeeds) -> list[st
     if isinstance(seeds, CheckpointSeeds):
         return []  # files
     places = {tensor.untyped_storage().data_ptr() for tensor in state.values() if tensor.numel()}
-    labels = [*seeds.labels, *([] if seeds.base_label is None else [seeds.base_label])]
     return [
         f"{tensor.name}: is the same memory as that of {label}, which would be overwritten: fill a copy of the module"
-        for k, label in enumerate(labels)
+        for k, label in enumerate(seeds.all_labels)
         for tensor in seeds.index.merged
         if seeds.read(k, tensor.name, 0, 1).untyped_storage().data_ptr() in places
     ]

@@ -7,7 +7,7 @@ from typing import final
 
 import torch
 
-from evoniche.merging.gram_table import GramTable
+from evoniche.merging import GramTable
 from evoniche_torch.files import TensorIndex, TensorInfo, natural_key, refuse_mismatches, tensor_mismatches
 from evoniche_torch.models.tensor_seeds import TensorSeeds
 
@@ -46,7 +46,7 @@ class ModuleSeeds(TensorSeeds):
         self.base_label = None if base is None else "base"
         states = [_state(model) for model in [*models, *([] if base is None else [base])]]
         infos = [{name: TensorInfo(name, tuple(t.shape), t.dtype) for name, t in state.items()} for state in states]
-        refuse_mismatches(tensor_mismatches([*self.labels, *([self.base_label] if self.base_label else [])], infos))
+        refuse_mismatches(tensor_mismatches(self.all_labels, infos))
         ties = [_tied(state) for state in states]
         self.index = TensorIndex.of(infos[0], {a: n for a, n in ties[0].items() if all(t.get(a) == n for t in ties)})
         self._flat = [{name: tensor.reshape(-1) for name, tensor in state.items()} for state in states]

@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche.merging.gram_table import GramTable
-from evoniche.merging.recipe import Recipe, RecipeBatch
-from evoniche.merging.seeds import check_span, one_recipe
+from evoniche.merging import GramTable, Recipe, RecipeBatch, check_span, one_recipe
 from evoniche_torch.files import TensorIndex
 
 __all__ = ["MERGE_BLOCK", "TensorSeeds"]
@@ -65,6 +63,12 @@ class TensorSeeds(ABC):
     def count(self) -> int:
         """K, how many seeds there are, the base not counted."""
         return len(self.labels)
+
+    @final
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """The labels of the seeds, and last that of the base where there is one."""
+        return self.labels if self.base_label is None else (*self.labels, self.base_label)
 
     @final
     def grams(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:

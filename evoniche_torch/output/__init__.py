@@ -1,9 +1,9 @@
 """Merged models as folders: weights, recipe.json, model card."""
 
-from evoniche_torch.output.checkpoint_writer import check_output_folder, rewrite_checkpoint, write_checkpoint
-from evoniche_torch.output.model_card import Card
+from evoniche_torch.output.checkpoint_writer import rewrite_checkpoint, write_checkpoint
+from evoniche_torch.output.output_folder import check_output_folder
 from evoniche_torch.output.provenance import draw_merge
-from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, read_recipe
+from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card, read_recipe
 from evoniche_torch.output.safetensors_writer import parse_size
 
 __all__ = [

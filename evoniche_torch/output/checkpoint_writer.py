@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import torch
 from tqdm import tqdm
 
-from evoniche.merging.recipe import Recipe
-from evoniche.merging.recipes import Recipes
-from evoniche.merging.seeds import one_recipe
+from evoniche._files import new_folder
+from evoniche.merging import Recipe, Recipes, one_recipe
 from evoniche_torch.files import ModelFolder, TensorInfo
 from evoniche_torch.models import MERGE_BLOCK, CheckpointSeeds, TensorSeeds
-from evoniche_torch.output.model_card import Card, render_card
-from evoniche_torch.output.output_folder import check_digests, check_output_folder, copy_side_files, new_folder, sync
-from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, RecipeFile, SeedFiles, index_digest
+from evoniche_torch.output.model_card import render_card
+from evoniche_torch.output.output_folder import check_output_folder
+from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card, Kind, RecipeFile, SeedFiles, index_digest
 from evoniche_torch.output.safetensors_writer import (
     ShardNames,
     bytes_of,
@@ -32,6 +32,7 @@ from evoniche_torch.output.safetensors_writer import (
     split_shards,
     write_tensors,
 )
+from evoniche_torch.output.side_file_copies import check_digests, copy_side_files
 
 __all__ = ["check_output_folder", "rewrite_checkpoint", "write_checkpoint"]
 
@@ -113,10 +114,10 @@ def _describe(
                          f"got {dtype!r}.")
     if isinstance(like, bool) or not isinstance(like, int) or not 0 <= like < seeds.count:
         raise ValueError(f"like must be the number of a seed, 0 to {seeds.count - 1}, got {like!r}.")
-    labels = [*seeds.labels, *([] if seeds.base_label is None else [seeds.base_label])]
     opened: dict[str, Any] = {"component": None, "variant": None, "mixed_dtypes": False, "ignore": ()}
-    kind, stem = "memory", "model"
-    models = [SeedFiles(label, None, {}) for label in labels]
+    kind: Kind = "memory"
+    stem = "model"
+    models = [SeedFiles(label, None, {}) for label in seeds.all_labels]
     if isinstance(seeds, CheckpointSeeds):
         kind, stem = seeds.folders[like].kind, seeds.folders[like].stem
         opened = {
@@ -127,21 +128,23 @@ def _describe(
         }
         models = [
             SeedFiles(label, folder.path.as_posix(), digests)
-            for label, folder, digests in zip(labels, seeds.folders, seeds.digests, strict=True)
+            for label, folder, digests in zip(seeds.all_labels, seeds.folders, seeds.digests, strict=True)
         ]
+    recipe = Recipe.of(recipe.boundaries, recipe.coefficients)
     return RecipeFile(
-        recipe=Recipe.of(recipe.boundaries, recipe.coefficients),
         seeds=tuple(models[: seeds.count]),
         base=models[-1] if len(models) > seeds.count else None,
         kind=kind,
         stem="model" if stem == "pytorch_model" else stem,
         tensors=tuple(tensor.name for tensor in seeds.index.merged),
         index=index_digest(seeds.index),
-        dtype=name,
+        dtype=name,  # type: ignore[arg-type]  # one of OUTPUT_DTYPES
         shard_size=parse_size(shard_size),
         like=like,
         side_files={},
         card=card,
+        boundaries=tuple(recipe.boundaries.tolist()),
+        coefficients=tuple(map(tuple, recipe.coefficients.tolist())),
         **opened,
     )
 
@@ -173,7 +176,8 @@ def _write(
     source = folders[record.like] if folders else None
     shards = [in_file_order(shard) for shard in split_shards(_tensors(record, seeds), record.shard_size)]
     size = sum(len(encode_header(shard)) + sum(map(bytes_of, shard)) for shard in shards)
-    with new_folder(out, overwrite=overwrite, inputs=[folder.path for folder in folders]) as partial:
+    inputs = [folder.path for folder in folders]
+    with new_folder(out, check=lambda: check_output_folder(out, overwrite=overwrite, inputs=inputs)) as partial:
         _check_room(partial, size, source)
         digests = copy_side_files(source, partial, dtype=record.dtype) if source else {}
         if source and expected is not None:
@@ -183,10 +187,9 @@ def _write(
         names = ShardNames(record.stem, source.variant if source else None)
         with tqdm(total=size, desc="writing", unit="B", unit_scale=True, disable=not progress) as bar:
             _write_shards(weights, names, shards, seeds.complete(record.recipe), seeds, bar)
-        record = attrs.evolve(record, side_files=digests)
+        record = msgspec.structs.replace(record, side_files=digests)
         for name, text in (("recipe.json", record.to_json()), ("README.md", render_card(record))):
             (partial / name).write_text(text, encoding="utf-8", newline="\n")
-            sync(partial / name)
     return out
 
 
@@ -220,7 +223,6 @@ def _write_shards(
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         path = folder / names.index
         path.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
-        sync(path)
 
 
 def _blocks(tensors: Sequence[TensorInfo], recipe: Recipe, seeds: TensorSeeds) -> Iterator[memoryview]:

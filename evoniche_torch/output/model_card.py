@@ -4,82 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, final
 
-import attrs
 import numpy as np
 
 from evoniche_torch.output.provenance import seed_shares
+from evoniche_torch.output.recipe_file import RecipeFile, Row
 
-if TYPE_CHECKING:
-    from evoniche_torch.output.recipe_file import RecipeFile
-
-__all__ = ["Card", "render_card"]
-
-Row = tuple[str | int | float, ...]
-Table = tuple[tuple[str, ...], tuple[Row, ...]]
+__all__ = ["render_card"]
 
 _LIBRARIES = ("transformers", "diffusers")
 _SNAPSHOT = re.compile(r"models--(.+?)--(.+)")  # how the Hugging Face cache names the folder of a model
-
-
-def _text(of: Card, attribute: attrs.Attribute[Any], value: object) -> None:  # noqa: ARG001
-    if not isinstance(value, str | None):
-        raise ValueError(f"Card({attribute.name}=...) must be text, got {value!r}.")
-
-
-def _lines(value: object) -> tuple[str, ...]:
-    lines = (value,) if isinstance(value, str) else value
-    if not isinstance(lines, Sequence) or not all(isinstance(line, str) for line in lines):
-        raise ValueError(f"Card(lineage=..., notes=...) must be lines of text, got {value!r}.")
-    return tuple(lines)
-
-
-def _table(value: object) -> Table | None:
-    if value is None:
-        return None
-    if not isinstance(value, Sequence) or len(value) != 2:
-        raise ValueError(f"Card(scores=...) must be (columns, rows), got {value!r}.")
-    columns, rows = tuple(value[0]), tuple(tuple(row) for row in value[1])
-    cells = [cell for row in (columns, *rows) for cell in row]
-    fit = all(isinstance(cell, str) or (isinstance(cell, int | float) and np.isfinite(cell)) for cell in cells)
-    if not fit or any(len(row) != len(columns) for row in rows):
-        raise ValueError("Card(scores=...) must be (columns, rows): as many cells in each row as there are columns, "
-                         f"each a text or a finite number, got {value!r}.")
-    return tuple(map(str, columns)), rows
-
-
-@final
-@attrs.frozen
-class Card:
-    """What a model card tells beyond the recipe."""
-
-    title: str | None = attrs.field(default=None, validator=_text)
-    """The heading; "Merged model" where there is none."""
-    command: str | None = attrs.field(default=None, validator=_text)
-    """What was typed to make it."""
-    scores: Table | None = attrs.field(default=None, converter=_table)
-    """(columns, rows): the seeds against the merged model; numbers are shown with three decimals."""
-    lineage: tuple[str, ...] = attrs.field(default=(), converter=_lines)
-    """From whom it descends, line by line."""
-    notes: tuple[str, ...] = attrs.field(default=(), converter=_lines)
-    """Anything else, line by line."""
-
-    @classmethod
-    def of(cls, card: Mapping[str, Any] | Card | None) -> Card:
-        """A card from its fields by name.
-
-        Raises:
-            ValueError: A field that a card does not have, or of the wrong type.
-        """
-        if isinstance(card, Card):
-            return card
-        known = [field.name for field in attrs.fields(cls)]
-        if unknown := sorted(set(card or {}) - set(known)):
-            raise ValueError(f"card has no {', '.join(map(repr, unknown))}: it may have {', '.join(known)}.")
-        return cls(**(card or {}))
 
 
 def render_card(record: RecipeFile) -> str:
@@ -99,8 +35,7 @@ def render_card(record: RecipeFile) -> str:
 
 
 def _front_matter(record: RecipeFile) -> str:
-    seeds = [*record.seeds, *([record.base] if record.base else [])]
-    names = dict.fromkeys(_public_name(seed.path or seed.label) for seed in seeds)
+    names = dict.fromkeys(_public_name(seed.path or seed.label) for seed in record.models)
     lines = ["---", "base_model:", *(f"- {json.dumps(name, ensure_ascii=False)}" for name in names)]
     lines += ["tags:", "- merge", "- evoniche"]
     lines += [f"library_name: {record.kind}"] if record.kind in _LIBRARIES else []

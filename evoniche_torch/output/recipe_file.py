@@ -1,58 +1,132 @@
-"""recipe.json: all that a merged model is made of, so that the same bytes can be written again."""
+"""recipe.json: all that a merged model is made of, so that the same bytes can be written again.
+
+The classes below are the layout of the file: msgspec reads it into them, checks every type, and says at which place of
+the file ($.seeds[0].label) something is wrong.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path, PurePath
-from typing import Any, final
+from typing import Annotated, Any, Literal, final
 
 import attrs
+import msgspec
+import numpy as np
+from msgspec import Meta
 
-from evoniche.merging.recipe import Recipe
+from evoniche.merging import Recipe
 from evoniche_torch.files import MERGED_DTYPES, MergeError, TensorIndex
 from evoniche_torch.models import TensorSeeds
-from evoniche_torch.output.model_card import Card
-from evoniche_torch.output.output_folder import check_digests
+from evoniche_torch.output.side_file_copies import check_digests
 
-__all__ = ["OUTPUT_DTYPES", "RecipeFile", "SeedFiles", "index_digest", "read_recipe"]
-
-_FORMAT, _VERSION = "evoniche recipe", 1
-_KINDS = ("transformers", "diffusers", "file", "memory")
+__all__ = ["OUTPUT_DTYPES", "Card", "Kind", "RecipeFile", "Row", "SeedFiles", "index_digest", "read_recipe"]
 
 OUTPUT_DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in MERGED_DTYPES}
-"""Dtypes that a merged model can have, by name."""
+"""The dtypes that a merged model can have, by name."""
+
+Kind = Literal["transformers", "diffusers", "file", "memory"]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Row = tuple[str | int | float, ...]
+Table = tuple[tuple[str, ...], tuple[Row, ...]]
+
+
+def _text(_: Card, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str | None):
+        raise ValueError(f"Card({attribute.name}=...) must be text, got {value!r}.")
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    lines = (value,) if isinstance(value, str) else value
+    if not isinstance(lines, Sequence) or not all(isinstance(line, str) for line in lines):
+        raise ValueError(f"Card(lineage=..., notes=...) must be lines of text, got {value!r}.")
+    return tuple(lines)
+
+
+def _table(value: object) -> Table | None:
+    if value is None:
+        return None
+    if not isinstance(value, Sequence) or len(value) != 2:
+        raise ValueError(f"Card(scores=...) must be (columns, rows), got {value!r}.")
+    return tuple(map(str, value[0])), tuple(tuple(row) for row in value[1])
+
+
+def _rectangular(_: Card, __: attrs.Attribute[Any], value: Table | None) -> None:
+    columns, rows = value or ((), ())
+    fit = all(isinstance(cell, str) or (isinstance(cell, int | float) and np.isfinite(cell))
+              for row in rows for cell in row)  # fmt: skip
+    if not fit or any(len(row) != len(columns) for row in rows):
+        raise ValueError("Card(scores=...) must be (columns, rows): as many cells in each row as there are columns, "
+                         f"each a text or a finite number, got {value!r}.")
 
 
 @final
 @attrs.frozen
-class SeedFiles:
-    """A seed, and by what it is known again."""
+class Card:
+    """What a model card tells beyond the recipe.
 
-    label: str
-    path: str | None
-    """As it was given; None for a model in memory."""
-    files: Mapping[str, str]
-    """The name of each file of weights -> its SHA-256."""
+    >>> Card(title="Maths and Dutch", notes="Two 7B models, merged on a laptop.").notes
+    ('Two 7B models, merged on a laptop.',)
+    """
+
+    title: str | None = attrs.field(default=None, validator=_text)
+    """The heading; "Merged model" when None."""
+    command: str | None = attrs.field(default=None, validator=_text)
+    """The command line that made the model."""
+    scores: Table | None = attrs.field(default=None, converter=_table, validator=_rectangular)
+    """(columns, rows): the seeds against the merged model; numbers are shown with three decimals."""
+    lineage: tuple[str, ...] = attrs.field(default=(), converter=_lines)
+    """From whom the model descends, line by line."""
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_lines)
+    """Anything else, line by line."""
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any] | Card | None) -> Card:
+        """Make a card from its fields by name.
+
+        Raises:
+            ValueError: A field that a card does not have, or a value of the wrong type.
+        """
+        if isinstance(card, Card):
+            return card
+        known = [field.name for field in attrs.fields(cls)]
+        if unknown := sorted(set(card or {}) - set(known)):
+            raise ValueError(f"card has no {', '.join(map(repr, unknown))}: it may have {', '.join(known)}.")
+        return cls(**(card or {}))
 
 
 @final
-@attrs.frozen(eq=False)
-class RecipeFile:
-    """What recipe.json says."""
+class SeedFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A seed, and the digests by which it is recognised."""
 
-    recipe: Recipe
-    seeds: tuple[SeedFiles, ...]
+    label: str
+    path: str | None
+    """As the user gave it; None for a model in memory."""
+    files: dict[str, Digest]
+    """The name of each file of weights -> the SHA-256 of its contents."""
+
+    def __post_init__(self) -> None:
+        _check_inside(self.files)
+
+
+@final
+class RecipeFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The contents of recipe.json, field by field in the order of the file."""
+
+    format: Literal["evoniche recipe"] = "evoniche recipe"
+    version: Literal[1] = 1
+    seeds: Annotated[tuple[SeedFiles, ...], Meta(min_length=1)]
     base: SeedFiles | None
-    kind: str
-    """What the models are: "transformers", "diffusers", "file" or "memory"."""
+    kind: Kind
+    """What the models are: folders of a library, bare files, or modules in memory."""
     stem: str
-    """How the files of weights begin."""
+    """What the names of the files of weights begin with."""
     component: str | None
-    """As the models are to be opened, like the following three."""
+    """The models are opened with this and the next three as arguments."""
     variant: str | None
     mixed_dtypes: bool
     ignore: tuple[str, ...]
@@ -60,42 +134,65 @@ class RecipeFile:
     """The tensors of the flat index, in its order."""
     index: str
     """A digest of their names and shapes."""
-    dtype: str | None
-    """Of the merged model; None: each tensor as in the seed that it is like."""
-    shard_size: int
-    like: int
-    """Whose config, tokenizer and dtypes the model has."""
-    side_files: Mapping[str, str]
+    dtype: Literal["float32", "bfloat16", "float16", "float64"] | None
+    """The dtype of the merged tensors; when None, each has that of the seed that the model is like."""
+    shard_size: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    like: Whole
+    """The seed whose config, tokenizer and dtypes the model has."""
+    side_files: dict[str, Digest]
     """The other files of that seed -> SHA-256."""
     card: Card
+    boundaries: tuple[Whole, ...]
+    """See `Recipe`."""
+    coefficients: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Check what types do not say.
+
+        Raises:
+            ValueError: A name that leads out of a folder, or numbers that do not fit together.
+        """
+        _check_inside(self.side_files)
+        for key in ("stem", "component", "variant"):
+            if (name := getattr(self, key)) is not None and not _is_plain(name):
+                raise ValueError(f"{key!r} must be the plain name of a file or folder, got {name!r}")
+        count = len(self.seeds)
+        for row in self.coefficients:
+            if len(row) != count:
+                raise ValueError(f"'coefficients' must have a number for each of {count} seeds in a row, got {row}")
+        if self.like >= count:
+            raise ValueError(f"'like' must be the number of a seed, 0 to {count - 1}, got {self.like}")
+        _ = self.recipe
+
+    @property
+    def recipe(self) -> Recipe:
+        """The combination of the seeds."""
+        return Recipe.of(self.boundaries, self.coefficients)
+
+    @property
+    def models(self) -> list[SeedFiles]:
+        """The seeds, and the base last where there is one."""
+        return [*self.seeds, *([self.base] if self.base else [])]
 
     def to_json(self) -> str:
         """The text of the file; numbers are written so that they are read back exactly."""
-        table = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            **{field.name: getattr(self, field.name) for field in attrs.fields(RecipeFile) if field.name != "recipe"},
-            "boundaries": self.recipe.boundaries.tolist(),
-            "coefficients": self.recipe.coefficients.tolist(),
-        }
-        lines = [f"{json.dumps(key)}: {_rows(_plain(value))}" for key, value in table.items()]
+        lines = [f"{json.dumps(key)}: {_rows(_in_order(getattr(self, key)))}" for key in self.__struct_fields__]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     def check(self, seeds: TensorSeeds, digests: Sequence[Mapping[str, str]], places: Sequence[Path]) -> None:
-        """Refuse seeds that are not the ones that the recipe is of.
+        """Refuse seeds that are not those of the recipe.
 
         Args:
-            seeds: As they were opened.
-            digests: For each of them, and at last for the base, the files and their SHA-256.
-            places: Where each of them lies, for the message.
+            seeds: The models as they were opened.
+            digests: For each model, the base last: the name of each file -> its SHA-256.
+            places: Where each model lies, for the message.
 
         Raises:
-            MergeError: A file that has changed, naming it, or other tensors.
+            MergeError: A file has changed, which is named, or the models have other tensors.
         """
-        recorded = [*self.seeds, *([self.base] if self.base else [])]
-        if len(recorded) != len(digests):
-            raise MergeError(f"the recipe is of {len(recorded)} models (with its base), got {len(digests)}.")
-        for seed, found, place in zip(recorded, digests, places, strict=True):
+        if len(self.models) != len(digests):
+            raise MergeError(f"the recipe is of {len(self.models)} models (with its base), got {len(digests)}.")
+        for seed, found, place in zip(self.models, digests, places, strict=True):
             if [*seed.files.values()] != [*found.values()] or self.kind != "file":  # a file may have another name now
                 check_digests(place, found, seed.files)
         names = tuple(tensor.name for tensor in seeds.index.merged)
@@ -114,47 +211,35 @@ def read_recipe(path: str | PathLike[str]) -> RecipeFile:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no recipe, naming the key that is missing or wrong.
+        ValueError: It is no recipe; the message names the place in the file that is missing or wrong.
     """
     path = Path(path)
     try:
-        table = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        data = path.read_bytes()
+        table = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        found = {key: msgspec.json.decode(table.get(key, b"null")) for key in ("format", "version")}
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"{path} is no recipe.json: {error}.") from None
-    if not isinstance(table, dict) or table.get("format") != _FORMAT:
-        raise ValueError(f"{path} is no recipe.json of evoniche: its \"format\" must be {_FORMAT!r}.")
-    if table.get("version") != _VERSION:
-        raise ValueError(f"{path}: \"version\" must be {_VERSION}, got {table.get('version')!r}: "
+    if found["format"] != "evoniche recipe":
+        raise ValueError(f"{path} is no recipe.json of evoniche: its \"format\" must be 'evoniche recipe'.")
+    if found["version"] != 1:
+        raise ValueError(f"{path}: \"version\" must be 1, got {found['version']!r}: "
                          "a newer evoniche wrote it.")
-    for key, (rule, fits) in _RULES.items():
-        if key not in table:
-            raise ValueError(f"{path}: {key!r} is missing, {rule}.")
-        if not fits(table[key]):
-            raise ValueError(f"{path}: {key!r} must be {rule}, got {_shortened(table[key])}.")
     try:
-        return _record(table)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{path}: {error}") from None
+        record = msgspec.json.decode(data, type=RecipeFile)
+        Card.of(msgspec.json.decode(table["card"]))  # msgspec would pass over a field that a card does not have
+        return record
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is a recipe.json with a mistake: {str(error).rstrip('.')}.") from None
 
 
-def _record(table: Mapping[str, Any]) -> RecipeFile:
-    seeds = tuple(SeedFiles(**seed) for seed in table["seeds"])
-    for row in table["coefficients"]:
-        if len(row) != len(seeds):
-            raise ValueError(f"'coefficients' must have a number for each of {len(seeds)} seeds in a row, got {row}.")
-    recipe = Recipe.of(table["boundaries"], table["coefficients"])
-    if table["like"] >= len(seeds):
-        raise ValueError(f"'like' must be the number of a seed, 0 to {len(seeds) - 1}, got {table['like']}.")
-    given = {field.name: table[field.name] for field in attrs.fields(RecipeFile) if field.name != "recipe"}
-    given |= {"seeds": seeds, "base": SeedFiles(**table["base"]) if table["base"] else None}
-    given |= {"ignore": tuple(table["ignore"]), "tensors": tuple(table["tensors"]), "card": Card.of(table["card"])}
-    return RecipeFile(recipe=recipe, **given)
-
-
-def _plain(value: Any) -> Any:
-    if attrs.has(type(value)):
-        return {name: _plain(part) for name, part in attrs.asdict(value, recurse=False).items()}
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+def _in_order(value: Any) -> Any:
+    """A value as JSON has it, with fields in the order in which they are defined."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _in_order(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Card):
+        return attrs.asdict(value, recurse=False)
+    return [_in_order(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _rows(value: Any) -> str:
@@ -164,69 +249,12 @@ def _rows(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
+def _check_inside(names: Mapping[str, str]) -> None:
+    for name in names:
+        path = PurePath(name)
+        if not path.parts or path.anchor or ".." in path.parts or "\0" in name:
+            raise ValueError(f"files must lie inside the model's folder, got {name!r}")
 
 
-def _integer(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
-
-
-def _inside(name: object) -> bool:
-    """Whether it is the name of a file inside a folder, and of none outside."""
-    if not isinstance(name, str) or not name or "\0" in name:
-        return False
-    path = PurePath(name)
-    return bool(path.parts) and not path.anchor and ".." not in path.parts
-
-
-def _plain_name(name: object) -> bool:
-    return _inside(name) and PurePath(str(name)).name == name
-
-
-def _digests(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        _inside(name) and isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) is not None
-        for name, digest in value.items()
-    )
-
-
-def _seed(value: object) -> bool:
-    return (
-        isinstance(value, dict)
-        and set(value) == {"label", "path", "files"}
-        and isinstance(value["label"], str)
-        and isinstance(value["path"], str | None)
-        and _digests(value["files"])
-    )
-
-
-def _list_of(fits: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, list) and all(map(fits, value))
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-_SEED = "objects with \"label\", \"path\" (text or null) and \"files\" (name -> SHA-256)"
-_RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "seeds": (f"a list of at least one of {_SEED}", lambda value: bool(value) and _list_of(_seed)(value)),
-    "base": (f"null or one of {_SEED}", lambda value: value is None or _seed(value)),
-    "kind": (f"one of {', '.join(_KINDS)}", lambda value: value in _KINDS),
-    "stem": ("a plain file name", _plain_name),
-    "component": ("null or the plain name of a folder", lambda value: value is None or _plain_name(value)),
-    "variant": ("null or a part of a file name", lambda value: value is None or _plain_name(value)),
-    "mixed_dtypes": ("true or false", lambda value: isinstance(value, bool)),
-    "ignore": ("a list of texts", _list_of(lambda value: isinstance(value, str))),
-    "tensors": ("a list of names", _list_of(lambda value: isinstance(value, str))),
-    "index": ("a SHA-256", lambda value: isinstance(value, str)),
-    "dtype": (f"null or one of {', '.join(OUTPUT_DTYPES)}", lambda value: value is None or value in OUTPUT_DTYPES),
-    "shard_size": ("a number of bytes, 1 or more", lambda value: _integer(value, 1)),
-    "like": ("the number of a seed, 0 or more", lambda value: _integer(value, 0)),
-    "side_files": ("an object, name -> SHA-256", _digests),
-    "card": ("an object", lambda value: isinstance(value, dict)),
-    "boundaries": ("a list of integers", _list_of(lambda value: _integer(value, 0))),
-    "coefficients": ("a list of lists of numbers, one for each segment", _list_of(_list_of(_number))),
-}
+def _is_plain(name: str) -> bool:
+    return name not in ("", "..") and "\0" not in name and PurePath(name).name == name

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from evoniche.randomness import kept_global_randomness
+
 __all__ = ["quiet", "seeded", "unaggregated"]
 
 _WITH_BARS = ("lm_eval.api.task", "lm_eval.api.model", "lm_eval.models.huggingface")
@@ -22,21 +24,14 @@ _WITH_BARS = ("lm_eval.api.task", "lm_eval.api.model", "lm_eval.models.huggingfa
 @contextmanager
 def seeded(python: int, numpy: int, torch_seed: int) -> Iterator[None]:
     """Seed the global generators as the harness does, and put them back in the end."""
-    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = list(range(torch.cuda.device_count())) if in_use else []
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=devices):
+    with kept_global_randomness():
         random.seed(python)
         np.random.seed(numpy)  # noqa: NPY002
         # torch.manual_seed would decide what a GPU that is not in use yet begins with.
         torch.default_generator.manual_seed(torch_seed)
-        if devices:
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.manual_seed_all(torch_seed)
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
+        yield
 
 
 @contextmanager

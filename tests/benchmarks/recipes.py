@@ -13,7 +13,7 @@ from measure import Row, breakdown, rounds, table
 from numpy.typing import NDArray
 
 import evoniche
-from evoniche.merging.gram_table import BLOCK, GramTable
+from evoniche.merging import GRAM_BLOCK, GramTable
 from evoniche.randomness import generator
 
 NAME = "recipes"
@@ -32,8 +32,8 @@ class SyntheticSeeds:
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
-        factors = rng.standard_normal((SIZE // BLOCK + 1, SEEDS, 3 * SEEDS)) + 2
-        blocks = factors @ factors.transpose(0, 2, 1) * 1e-4 * BLOCK
+        factors = rng.standard_normal((SIZE // GRAM_BLOCK + 1, SEEDS, 3 * SEEDS)) + 2
+        blocks = factors @ factors.transpose(0, 2, 1) * 1e-4 * GRAM_BLOCK
         self._table = GramTable(blocks, self._read)
 
     def grams(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from tiny_models import llama, llama_folder, llama_tokenizer, tokenizer_json, write_json
 
 from evoniche import enable_logging
+from evoniche._objects import load_object
 from evoniche_torch.commands import merge as command
 from evoniche_torch.commands import merge_run
 from evoniche_torch.commands.export import export
-from evoniche_torch.commands.tasks import load_function
 from evoniche_torch.models import CheckpointSeeds, layer_of
 from evoniche_torch.output import read_recipe
 
@@ -170,7 +170,7 @@ def test_a_whole_run(place):
 
     table = rows(ended.stdout)
     assert list(table) == ["a", "b", "merged"]
-    functions = {name: load_function(f"tasks.py:{name}") for name in ("layers", "odd", "later")}
+    functions = {name: load_object(f"tasks.py:{name}") for name in ("layers", "odd", "later")}
     for label, folder in (("a", "a"), ("b", "b"), ("merged", "out")):
         model = LlamaForCausalLM.from_pretrained(folder)
         with torch.no_grad():
@@ -416,9 +416,9 @@ def test_ctrl_c_before_anything_is_known(place):
         ({"out": "base", "more": ["--base", "base", "--overwrite"]}, r"apart from the models that are merged, base is"),
         ({"out": "tasks.py"}, r"'tasks\.py' is a file"),
         ({"evaluations": 2, "models": ["a", "b", "base"]}, r"--evaluations must be at least 3, for the models"),
-        ({"scorer": "away.py:f"}, r"there is no file away\.py for the scorer away\.py:f"),
-        ({"scorer": "tasks.py:art"}, r"tasks\.py has no function art; it has layers, odd, later, "),
-        ({"scorer": "tasks"}, r"a scorer must be given as file\.py:function, got 'tasks'"),
+        ({"scorer": "away.py:f"}, r"there is no file away\.py"),
+        ({"scorer": "tasks.py:art"}, r"tasks\.py has no scorer 'art'; it has layers, odd, later, "),
+        ({"scorer": "tasks"}, r"a scorer must be given as file\.py:name or package\.module:name, got 'tasks'"),
         ({"scorer": "broken.py:f"}, r"broken\.py cannot be imported: RuntimeError: no data \(line 1 of broken\.py\)"),
         ({"more": ["--held-out", "away.py:f"]}, r"there is no file away\.py"),
         ({"models": ["a", "other-words"]}, r"tokenizer\.json of a and other-words: vocabulary differs in"),

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from evoniche_torch.commands import tasks
-from evoniche_torch.commands.tasks import load_function, read_tasks
+from evoniche_torch.commands.tasks import read_tasks
 
 
 def script(folder, text, name="tasks.py"):
@@ -16,14 +16,13 @@ def script(folder, text, name="tasks.py"):
 
 def test_a_function_in_a_folder_with_spaces(tmp_path):
     file = script(tmp_path / "my tasks: old", "def maths(model):\n    return [model]\n", "some tasks.py")
-    assert load_function(f"{file}:maths")(0.5) == [0.5]
+    assert read_tasks([f"{file}:maths"], [])(0.5) == [0.5]
 
 
 def test_functions_of_a_file_share_what_it_loads(tmp_path, monkeypatch):
-    file = script(tmp_path, "data = []\ndef one(model): return data\ndef two(model): return data\n")
+    file = script(tmp_path, "data = [0]\ndef one(model):\n    data[0] += 1\n    return data\ntwo = one\n")
     monkeypatch.chdir(tmp_path)
-    one, two = load_function(f"{file}:one"), load_function("tasks.py:two")
-    assert one(None) is two(None)
+    assert read_tasks([f"{file}:one", "tasks.py:two"], [])(None).tolist() == [1, 2]
 
 
 def test_neighbours_are_found_and_nothing_is_left(tmp_path, monkeypatch):
@@ -47,28 +46,41 @@ def test_neighbours_are_found_and_nothing_is_left(tmp_path, monkeypatch):
         ("def f(:\n", r"cannot be imported: SyntaxError: .*line 1"),
         ("import no_such_module\n", r"cannot be imported: ModuleNotFoundError: .*no_such_module.*line 1 of"),
         ("import sys\nsys.exit()\n", r"cannot be imported: SystemExit \(line 2"),
-        ("from pathlib import Path\nmaths = 3\ndef words(model): ...\n", "no function maths; it has words."),
-        ("", "no function maths; it has none."),
+        ("from pathlib import Path\nmaths = 3\ndef words(model): ...\n", "no scorer 'maths'; it has words."),
+        ("", "no scorer 'maths'; it has none."),
     ],
 )
 def test_a_file_that_does_not_serve(text, message, tmp_path):
-    file, before = script(tmp_path, text), (list(sys.path), set(sys.modules), sys.dont_write_bytecode)
+    file, before = script(tmp_path, text), (list(sys.path), sys.dont_write_bytecode)
     with pytest.raises(ValueError, match=message):
-        load_function(f"{file}:maths")
-    assert (list(sys.path), sys.dont_write_bytecode) == (before[0], before[2])
-    failed = "cannot" in message
-    assert not failed or not {name for name in set(sys.modules) - before[1] if name.startswith("evoniche_task")}
+        read_tasks([f"{file}:maths"], [])
+    assert (list(sys.path), sys.dont_write_bytecode) == before
 
 
-@pytest.mark.parametrize("spec", ["tasks.py", "tasks:maths", "tasks.py:", "tasks.py:1st", ":maths", ""])
+@pytest.mark.parametrize("spec", ["tasks.py", "tasks.py:", "tasks.py:1st", ":maths", ""])
 def test_what_is_no_function_of_a_file(spec):
-    with pytest.raises(ValueError, match=r"must be given as file\.py:function"):
-        load_function(spec)
+    with pytest.raises(ValueError, match=r"a scorer must be given as file\.py:name"):
+        read_tasks([spec], [])
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"there is no file .*away\.py"):
-        load_function(f"{tmp_path / 'away.py'}:maths")
+        read_tasks([f"{tmp_path / 'away.py'}:maths"], [])
+
+
+def test_a_function_of_a_module():
+    assert read_tasks(["math:sqrt"], [])
+    with pytest.raises(ValueError, match="there is no module no_such_tasks"):
+        read_tasks(["no_such_tasks:maths"], [])
+
+
+def test_files_of_two_folders_have_each_their_own_helper(tmp_path):
+    text = "from helper import value\ndef {}(model):\n    import helper\n    return [value, helper.value]\n"
+    for folder, value in (("one", 0.25), ("two", 0.75)):
+        script(tmp_path / folder, f"value = {value}\n", "helper.py")
+        script(tmp_path / folder, text.format(folder))
+    scorer = read_tasks([f"{tmp_path / folder / 'tasks.py'}:{folder}" for folder in ("one", "two")], [])
+    assert scorer(None).tolist() == [0.25, 0.25, 0.75, 0.75]
 
 
 def test_a_function_that_fails_says_where(tmp_path):

@@ -25,8 +25,7 @@ from tiny_models import (
     unet_folder,
 )
 
-from evoniche.merging.gram_table import BLOCK
-from evoniche.merging.recipe import Recipe
+from evoniche.merging import GRAM_BLOCK, Recipe
 from evoniche_torch.files import SAFETENSORS_DTYPES, MergeError, safetensors_reader
 from evoniche_torch.files.safetensors_reader import read_header
 from evoniche_torch.models import CheckpointSeeds, ModuleSeeds, gram_sums
@@ -99,7 +98,7 @@ def test_sums_over_many_blocks(tmp_path, dtype, based, monkeypatch):
 
     def model(seed):
         generator = torch.Generator().manual_seed(seed)
-        sizes = [BLOCK, 1, 3 * BLOCK + 7, 5, BLOCK // 2]
+        sizes = [GRAM_BLOCK, 1, 3 * GRAM_BLOCK + 7, 5, GRAM_BLOCK // 2]
         return {f"t{i}": torch.randn(n, generator=generator).to(dtype) for i, n in enumerate(sizes)}
 
     models = [model(seed) for seed in range(2 + based)]
@@ -149,14 +148,14 @@ def test_headers_say_where_the_bytes_are(tmp_path):
 
 
 def test_the_pass_holds_no_more_than_a_block_of_each(tmp_path, monkeypatch):
-    path = plain_folder(tmp_path / "large", {"w": torch.ones(4 * BLOCK), "v": torch.ones(9)})
+    path = plain_folder(tmp_path / "large", {"w": torch.ones(4 * GRAM_BLOCK), "v": torch.ones(9)})
     most = []
     room = safetensors_reader.SafetensorsWeights._room
     monkeypatch.setattr(
         safetensors_reader.SafetensorsWeights, "_room", lambda self, size: (most.append(size), room(self, size))[1]
     )
     whole(CheckpointSeeds([path], cache=False))
-    assert 0 < max(most) <= 4 * BLOCK
+    assert 0 < max(most) <= 4 * GRAM_BLOCK
 
 
 def test_a_file_that_shrinks_while_it_is_open(tmp_path):

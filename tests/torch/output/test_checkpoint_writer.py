@@ -19,13 +19,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_models import CONFIG, llama, llama_folder, numbers, pipeline_folder, plain_folder, sharded_folder, unet_folder
 
-from evoniche import Recipe, Recipes
+from evoniche import Recipe, Recipes, _files
 from evoniche_torch.models import CheckpointSeeds, ModuleSeeds, TensorSeeds
 from evoniche_torch.output import (
     Card,
     check_output_folder,
     checkpoint_writer,
-    output_folder,
     read_recipe,
     write_checkpoint,
 )
@@ -496,7 +495,7 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next(tmp_path):
     assert ended.returncode == -signal.SIGKILL
     (left,) = names(tmp_path)
     assert left.startswith(".[out]*.partial-")
-    (tmp_path / f".[out]*.partial-{output_folder._HOST}-{os.getppid()}").mkdir()  # of a process that lives
+    (tmp_path / f".[out]*.partial-{_files._HOST}-{os.getppid()}").mkdir()  # of a process that lives
     (tmp_path / ".[out]*.partial-elsewhere-1").mkdir()  # of another computer
     replaced = tmp_path / left.replace("partial", "replaced")  # and one that was killed between two renames
     replaced.mkdir()
@@ -505,7 +504,7 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next(tmp_path):
     with pytest.raises(FileExistsError, match="holds model"):
         write_checkpoint(some_recipe(seeds), seeds, out)  # which is back in its place
     write_checkpoint(some_recipe(seeds), seeds, out, overwrite=True)
-    stays = [f".[out]*.partial-{output_folder._HOST}-{os.getppid()}", ".[out]*.partial-elsewhere-1", "[out]*"]
+    stays = [f".[out]*.partial-{_files._HOST}-{os.getppid()}", ".[out]*.partial-elsewhere-1", "[out]*"]
     assert names(tmp_path) == sorted(stays)
 
 
