@@ -43,16 +43,16 @@ def run() -> list[Row]:
 
     with threadpool_limits(1):
         evolution.run(WARM_UP, progress=False)
-        members, parts = np.array(evolution.population.genomes), evolution.parts
+        members, operators = np.array(evolution.population.genomes), evolution.parts
         rng = generator(0)
         seconds = rounds(
             ROUNDS,
             {
                 "step": _chunk(step),
                 "bare": _chunk(lambda i: scorer.score(members[i % 20, None])),
-                "mutation": _chunk(lambda i: parts.mutation.mutate(members[i % 20, None], rng=rng)),
+                "mutation": _chunk(lambda i: operators.mutation.mutate(members[i % 20, None], rng=rng)),
                 "draw": _chunk(lambda _: normal32((1, PARAMETERS), rng=rng)),
-                "crossover": _chunk(lambda i: parts.crossover.cross(members[i % 20, None], members[:1], rng=rng)),
+                "crossover": _chunk(lambda i: operators.crossover.cross(members[i % 20, None], members[:1], rng=rng)),
             },
         )
     each = {name: values / CHUNK * 1e6 for name, values in seconds.items()}
