@@ -7,7 +7,7 @@ from typing import Any
 from evoniche._validators import float_genomes
 from evoniche.arrays import namespace
 from evoniche.batches import Batch
-from evoniche.functional.vectors import Vectors
+from evoniche.functional.vectors import is_vectors
 
 __all__ = ["flat_vectors", "reshape"]
 
@@ -23,7 +23,7 @@ def flat_vectors(operator: Any, a: Any, b: Any) -> tuple[Any, Any]:
     Raises:
         ValueError: Neither of the two, the shapes differ, or the numbers are not floating-point.
     """
-    if isinstance(a, Vectors) and type(a) is type(b) and a.shape == b.shape:
+    if is_vectors(a) and type(a) is type(b) and a.shape == b.shape:
         return a, b
     float_genomes(operator, a, b)
     xp, n = namespace(a, b), a.shape[0]
@@ -32,4 +32,4 @@ def flat_vectors(operator: Any, a: Any, b: Any) -> tuple[Any, Any]:
 
 def reshape(batch: Batch, shape: tuple[int, ...]) -> Batch:
     """An array in another shape; `Vectors` have only one."""
-    return batch if isinstance(batch, Vectors) else namespace(batch).reshape(batch, shape)
+    return batch if is_vectors(batch) else namespace(batch).reshape(batch, shape)

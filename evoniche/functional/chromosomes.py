@@ -111,6 +111,10 @@ class Chromosomes:
         if split.size and not (np.all(split >= 1) and np.all(split <= np.maximum(self.sizes - 1, 1))):
             most = ", ".join(map(str, self.sizes - 1))
             raise ValueError(f"split must be from 1 to size - 1 = {most}, got {split.ravel().tolist()}.")
+        if len(self.labels) == 1:  # all in one: head and tail
+            bounds = np.zeros((len(split), 3), dtype=np.int64)
+            bounds[:, 1:2], bounds[:, 2] = split, self.size
+            return bounds, np.zeros((len(split), 2), dtype=np.int64), np.repeat([[False, True]], len(split), axis=0)
         where = self._positions(split)  # (n, count)
         bounds = np.sort(np.concatenate([np.broadcast_to(self.boundaries, (len(split), len(self.boundaries))), where],
                                         axis=1), axis=1)  # fmt: skip

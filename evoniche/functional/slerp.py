@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoniche.arrays import like, namespace, to_numpy
 from evoniche.functional.chromosomes import Chromosomes
-from evoniche.functional.vectors import Vectors
+from evoniche.functional.vectors import is_vectors
 
 __all__ = ["Angle", "lerp", "slerp", "slerp_weights", "split_slerp"]
 
@@ -37,10 +37,10 @@ def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array) -> tuple[Array, Arr
         aa: a . a, any shape.
         ab: a . b, same shape.
         bb: b . b, same shape.
-        t: Ratio, 0 gives a and 1 gives b; same shape.
+        t: Ratio, 0 gives a and 1 gives b; a shape that broadcasts with theirs.
 
     Returns:
-        The two weights, same shape.
+        The two weights, in the broadcast shape.
     """
     xp = namespace(aa, ab, bb, t)
     one = xp.ones_like(aa)
@@ -137,14 +137,14 @@ def split_slerp(
     chromosomes = _chromosomes(chromosomes, a)
     ratio = _ratios(ratio, chromosomes)  # (n, count)
     bounds, labels, tail = chromosomes.cut(np.reshape(to_numpy(split), ratio.shape))  # (n, pieces)
-    t = np.take_along_axis(ratio, labels, axis=1)
+    t = _of_groups(ratio, labels)
     t = np.where(tail, 1 - t, t)
     if angle == "whole":
         dots, group = _dots_of_chromosomes(a, b, chromosomes), labels
     else:
         group = 2 * labels + tail
         dots = _grouped(_dots(a, b, bounds), group, 2 * chromosomes.count)
-    aa, ab, bb = (np.take_along_axis(dot, group, axis=1) for dot in dots)
+    aa, ab, bb = (_of_groups(dot, group) for dot in dots)
     wa, wb = slerp_weights(aa, ab, bb, t)  # (n, pieces)
     return _blend(a, b, bounds, wa, wb)
 
@@ -166,6 +166,11 @@ def _rows(bounds: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return np.broadcast_to(bounds, (n, len(bounds)))
 
 
+def _of_groups(values: Floats, groups: NDArray[np.int64]) -> Floats:
+    """For each piece the value (n, count) of its group, shape (n, pieces), or (n, 1) where all have the same."""
+    return values if values.shape[1] == 1 else np.take_along_axis(values, groups, axis=1)
+
+
 def _sums(values: Floats, groups: NDArray[np.int64], count: int) -> Floats:
     """Sums of the values (n, pieces) of each group, shape (n, count)."""
     n = len(values)
@@ -182,12 +187,14 @@ def _grouped(dots: Dots, groups: NDArray[np.int64], count: int) -> Dots:
 def _dots_of_chromosomes(a: Array, b: Array, chromosomes: Chromosomes) -> Dots:
     """The dot products a . a, a . b and b . b of each chromosome, shape (n, count)."""
     dots = _dots(a, b, _rows(chromosomes.boundaries, a.shape[0]))
+    if len(chromosomes.labels) == 1:
+        return dots
     return _grouped(dots, chromosomes.labels, chromosomes.count)
 
 
 def _dots(a: Array, b: Array, bounds: NDArray[np.int64]) -> Dots:
     """The dot products a . a, a . b and b . b within the pieces of bounds (n, pieces + 1), shape (n, pieces)."""
-    if isinstance(a, Vectors):
+    if is_vectors(a):
         return a.dots(b, bounds)
     xp = namespace(a, b)
     if xp.finfo(a.dtype).bits < 32:  # a dot product rounded to 8 or 11 bits would bend the angle
@@ -208,7 +215,7 @@ def _dots(a: Array, b: Array, bounds: NDArray[np.int64]) -> Dots:
 
 def _blend(a: Array, b: Array, bounds: NDArray[np.int64], wa: Floats, wb: Floats) -> Array:
     """A wa + b wb with weights (n, pieces) that are constant in each piece, rounded once to the dtype of a."""
-    if isinstance(a, Vectors):
+    if is_vectors(a):
         return a.blend(b, bounds, wa, wb)
     xp = namespace(a, b)
     precision = a.dtype if xp.finfo(a.dtype).bits >= 32 else xp.float32

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Vectors"]
+__all__ = ["Vectors", "is_vectors"]
 
 
 @runtime_checkable
@@ -30,3 +30,8 @@ class Vectors(Protocol):
         self, other: Any, bounds: NDArray[np.int64], wa: NDArray[np.float64], wb: NDArray[np.float64]
     ) -> Any:
         """The sum a wa + b wb, with weights of shape (n, pieces) that are constant in each piece."""
+
+
+def is_vectors(batch: Any) -> bool:
+    """Whether this is no array, but a batch that can be merged; an array is told at once, a protocol takes longer."""
+    return not isinstance(batch, np.ndarray) and isinstance(batch, Vectors)
