@@ -195,7 +195,8 @@ def _dots_of_chromosomes(a: Array, b: Array, chromosomes: Chromosomes) -> Dots:
 def _dots(a: Array, b: Array, bounds: NDArray[np.int64]) -> Dots:
     """The dot products a . a, a . b and b . b within the pieces of bounds (n, pieces + 1), shape (n, pieces)."""
     if is_vectors(a):
-        return a.dots(b, bounds)
+        known: Dots = a.dots(b, bounds)
+        return known
     xp = namespace(a, b)
     if xp.finfo(a.dtype).bits < 32:  # a dot product rounded to 8 or 11 bits would bend the angle
         a, b = xp.astype(a, xp.float32), xp.astype(b, xp.float32)
