@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from evoniche._validators import genome_rows
-from evoniche.arrays import like
+from evoniche.arrays import like, to_numpy
 from evoniche.batches import Batch
 from evoniche.roles import Crossover
 
@@ -33,7 +33,7 @@ class OrderCrossover(Crossover):
         """
         genome_rows(self, a, b)
         kind = a
-        a, b = np.asarray(a), np.asarray(b)
+        a, b = to_numpy(a), to_numpy(b)
         n, length = a.shape
         identity = np.arange(length)
         for parents in (a, b):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche.arrays import is_array_api_obj
+from evoniche.arrays import is_array_api_obj, to_numpy
 from evoniche.batches import Batch, as_batch
 from evoniche.roles import Genome
 
@@ -59,7 +59,7 @@ def read_rows(genome: Genome[Any], length: int, genomes: Any, kinds: str = "biuf
 
 def differing_genes(a: Batch, b: Batch) -> NDArray[np.floating]:
     """Hamming distance of arrays (n, length) and (m, length): how many genes differ, shape (n, m)."""
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = to_numpy(a), to_numpy(b)
     if len(a) > len(b):
         return differing_genes(b, a).T
     distances = np.empty((len(a), len(b)))

@@ -56,7 +56,7 @@ class BinaryGenome(ArrayGenome):
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
         """Hamming distance in bits, shape (len(a), len(b))."""
-        a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+        a, b = (to_numpy(batch).astype(np.float64, copy=False) for batch in (a, b))
         distance: NDArray[np.float64] = a @ (1 - b).T + (1 - a) @ b.T
         return distance
 

@@ -103,7 +103,7 @@ class RealGenome(ArrayGenome):
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
         """Euclidean distance, shape (len(a), len(b))."""
-        a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+        a, b = (to_numpy(batch).astype(np.float64, copy=False) for batch in (a, b))
         if len(a) > len(b):
             return self.distance(b, a).T
         # Row by row: |a|^2 - 2 ab + |b|^2 in one product would lose the small distances to rounding.

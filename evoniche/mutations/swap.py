@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from evoniche._validators import genome_rows, whole
-from evoniche.arrays import like
+from evoniche.arrays import like, to_numpy
 from evoniche.batches import Batch
 from evoniche.roles import Mutation
 
@@ -34,7 +34,7 @@ class SwapMutation(Mutation):
             ValueError: Not an array, or rows of fewer than two genes.
         """
         genome_rows(self, genomes)
-        mutants = np.array(genomes)
+        mutants = np.array(to_numpy(genomes))
         n, length = mutants.shape
         if length < 2:
             raise ValueError(f"SwapMutation needs genomes of at least 2 genes, got {length}.")
