@@ -65,15 +65,15 @@ def test_the_mean_score_is_weighted(scores, dtype):
     population = Population.of(scores.astype(dtype), importance=V)
     np.testing.assert_allclose(population.means, (scores * V).sum(axis=1) / V.sum(), rtol=1e-6)
     assert population.means.dtype == np.float64
-    assert population.best == np.argmax(scores @ V)
+    assert population.best_member == np.argmax(scores @ V)
     assert population.member(2).score == population.means[2]
 
 
 def test_importance_decides_who_is_best():
     scores = np.array([[1.0, 1, 0, 0], [0, 0, 1, 0]])
-    assert Population.of(scores).best == 0
-    assert Population.of(scores, importance=np.array([1.0, 1, 3, 0])).best == 1
-    assert Population.of(scores, importance=np.array([1.0, 1, 2, 0])).best == 0  # the older of equals
+    assert Population.of(scores).best_member == 0
+    assert Population.of(scores, importance=np.array([1.0, 1, 3, 0])).best_member == 1
+    assert Population.of(scores, importance=np.array([1.0, 1, 2, 0])).best_member == 0  # the older of equals
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -174,7 +174,7 @@ def test_where_all_are_as_important_it_is_as_without(scores, options):
     np.testing.assert_allclose(one.means, none.means, rtol=1e-14)
     np.testing.assert_allclose(one.fitness, none.fitness, rtol=1e-14)
     np.testing.assert_allclose(one.sharing.weights(one), none.sharing.weights(none), rtol=1e-14)
-    assert one.best == none.best
+    assert one.best_member == none.best_member
     for formula in (coverage, entropy):
         assert formula(scores, importance=np.ones(9)) == pytest.approx(formula(scores), rel=1e-14)
     g, plain = (attraction(scores, [1, 2], importance=v) for v in (np.ones(9), None))

@@ -104,7 +104,7 @@ class Bookkeeping(RuleBasedStateMachine):
     def the_best_is_the_oldest_of_the_best(self):
         means = {i: scores.sum(dtype=np.float64) for i, (scores, _) in self.members.items()}
         best = min(i for i in means if means[i] == max(means.values()))
-        assert self.population.ids[self.population.best] == best
+        assert self.population.ids[self.population.best_member] == best
 
 
 Bookkeeping.TestCase.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
@@ -184,7 +184,7 @@ def test_an_empty_population_says_so():
     population = Population(5)
     assert len(population) == len(population.ids) == len(population.means) == len(population.genomes) == 0
     with pytest.raises(ValueError, match="empty population has no best"):
-        _ = population.best
+        _ = population.best_member
 
 
 def test_its_text_tells_how_full_it_is():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any, Protocol, final
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
 from numpy.random import Generator
@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoniche import batches
 from evoniche.batches import Batch, take
-from evoniche.population.growing import GrowingBatch
+from evoniche.population.growing import GrowingBatch, Journal
 from evoniche.population.offspring import NOBODY, Individual, Offspring
 from evoniche.randomness import generator
 from evoniche.scores import read_importance, read_scores
 
 __all__ = ["NOBODY", "Individual", "Offspring", "Population"]
 
-_NEVER = (-1, True, None, None, None)
+_NOTHING: Mapping[Any, Any] = {}
 
 _SHARING = 2
 """Second part of the key of what is drawn by a sharing; see `offspring` for the others."""
@@ -58,17 +58,9 @@ class Population:
         self.sharing = sharing
         self.importance = importance
         self.seed = seed
-        self.told = 0
-        self.binary = True
-        self.undo: object = None
-        self._kept: dict[str, Any] = {}
-        self._memory: dict[Any, Any] = {}
-        self._columns: tuple[GrowingBatch, ...] = ()  # scores, genomes, lineage
-        self._before: tuple[int, bool, Any, Any, Any] = _NEVER  # what was before the last addition
-        self._load = np.zeros(0)
-        self._changes = 0
-        self._means: NDArray[np.float64] | None = None
-        self._fitness: NDArray[np.floating] | None = None
+        self.undo: _Undo | None = None
+        """How to go back to where `begin` was called; None when no change is open."""
+        self._state = _State()
 
     @classmethod
     def of(
@@ -111,10 +103,20 @@ class Population:
         return population
 
     def __len__(self) -> int:
-        return len(self._columns[0]) if self._columns else 0
+        return self._state.totals.members
 
     def __repr__(self) -> str:
-        return f"Population({len(self)} of {self.limit} members, {len(self._load)} cases)"
+        return f"Population({len(self)} of {self.limit} members, {len(self.load)} cases)"
+
+    @property
+    def told(self) -> int:
+        """How many children have joined so far, those that have left included."""
+        return self._state.told
+
+    @property
+    def binary(self) -> bool:
+        """Whether every score is 0 or 1, of the members and of those who were there before."""
+        return self._state.totals.binary
 
     @property
     def scores(self) -> NDArray[np.floating]:
@@ -140,10 +142,8 @@ class Population:
     @property
     def means(self) -> NDArray[np.float64]:
         """Each member's mean score over the cases, shape (members,): what a reader calls its score."""
-        if self._means is None:
-            self._means = self.mean_scores(self.scores)
-            self._means.flags.writeable = False
-        return self._means
+        means: NDArray[np.float64] = self._column(3, np.zeros(0))
+        return means
 
     def mean_scores(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """The mean over the cases of each row, weighted by their importance: shape (rows,)."""
@@ -157,23 +157,26 @@ class Population:
     @property
     def load(self) -> NDArray[np.float64]:
         """z, the sum of all members' scores on each case, shape (cases,)."""
-        view = self._load.view()
+        view = self._state.totals.load.view()
         view.flags.writeable = False
         return view
 
     @property
     def fitness(self) -> NDArray[np.floating]:
         """The members' fitness under the population's sharing, shape (members,)."""
-        if self._fitness is None:
+        fitness = self._state.totals.fitness
+        if fitness is None:
             if self.sharing is None:
-                self._fitness = self.means * len(self._load)
+                fitness = self.means * self.scores.shape[1]
             else:
-                self._fitness = self.sharing.fitness(self)
-            self._fitness.flags.writeable = False
-        return self._fitness
+                fitness = self.sharing.fitness(self)
+            fitness.flags.writeable = False
+            state = self._state  # the sharing may have remembered something
+            self._state = state._replace(totals=state.totals._replace(fitness=fitness))
+        return fitness
 
     @property
-    def best(self) -> int:
+    def best_member(self) -> int:
         """The position of the member with the highest mean score; the older one on a tie.
 
         Raises:
@@ -201,29 +204,39 @@ class Population:
 
     def recall(self, operator: Any, default: Any = None) -> Any:
         """What an operator has asked this population to remember."""
-        return self._memory.get(operator, default)
+        return self._state.memory.get(operator, default)
 
     def remember(self, operator: Any, value: Any) -> None:
         """Keep what an operator has learned of this population: operators have no memory of their own.
 
         Args:
             operator: Who remembers; any hashable key.
-            value: What; it replaces what was remembered before.
+            value: What; it replaces what was remembered before, and must not be changed in place later.
         """
-        self._memory[operator] = value
-        self._before = (*self._before[:4], None)
+        self._state = self._state._replace(memory={**self._state.memory, operator: value})
 
     def begin(self) -> object:
-        """Remember how to go back from now on; returns what stands for this change."""
-        self._kept = {name: copy.copy(value) for name, value in vars(self).items() if name not in ("undo", "_kept")}
-        self._kept["_columns"] = tuple(GrowingBatch(column.batch, self.limit + 1) for column in self._columns)
-        self.undo = object()
-        return self.undo
+        """Remember from now on how to go back to what the population is now.
+
+        Returns:
+            A token that stands for the change: `undo` is this object until `commit` or `roll_back`.
+
+        Raises:
+            RuntimeError: A change is open already.
+        """
+        if self.undo is not None:
+            raise RuntimeError("a change of this population is open already: commit() or roll_back() it first.")
+        self.undo = undo = _Undo(self._state, Journal(len(self)))
+        return undo
 
     def roll_back(self) -> None:
-        """Be what it was at `begin`."""
+        """Be again what the population was at `begin`; nothing happens when no change is open.
+
+        When this is interrupted, at whatever line, calling it again completes it.
+        """
         if self.undo is not None:
-            vars(self).update(self._kept)
+            self.undo.journal.replay()
+            self._state = self.undo.state
             self.undo = None
 
     def commit(self) -> None:
@@ -231,32 +244,40 @@ class Population:
         self.undo = None
 
     def snapshot(self) -> Population:
-        """A population of the same members, which does not change with this one."""
-        other = copy.copy(self)
-        other._memory = dict(self._memory)
-        other._columns = tuple(GrowingBatch(column.batch, self.limit + 1) for column in self._columns)
+        """A population of the same members that does not follow the changes of this one.
+
+        Both share their memory until one of them changes.
+        """
+        other = Population(self.limit, self.sharing, self.importance, self.seed)
+        if self.undo is None:
+            self._state = other._state = self._state._replace(own=False)
+        else:  # a roll-back writes into rows that are shared
+            other._state = self._state.copy()
         return other
 
     def add(self, offspring: Offspring) -> None:
         """Let scored children in; nobody leaves."""
         scores = offspring.scores
         assert scores is not None, "offspring join with their scores"
-        self.told += len(scores)
+        state = self._writable()
+        before = state.totals if state.columns else _Totals(load=np.zeros(scores.shape[1]))
         lineage = np.concatenate([offspring.ids[:, None], offspring.parents], axis=1)  # (n, 3)
-        columns = (scores, offspring.genomes, lineage)
-        if self._columns:
-            # A fitness that depends on what is remembered may change although the members do not.
-            fitness = None if self._memory else self._fitness
-            self._before = (len(self), self.binary, self._load, self._means, fitness)
-            for batch, column in zip(self._columns, columns, strict=True):
-                batch.add(column)
+        columns = (scores, offspring.genomes, lineage, self.mean_scores(scores))
+        if state.columns:
+            journal = self._journal
+            grown = tuple(batch.add(rows, journal) for batch, rows in zip(state.columns, columns, strict=True))
         else:
             # One place more than the limit: a child joins before somebody leaves.
-            self._columns = tuple(GrowingBatch(column, self.limit + 1) for column in columns)
-            self._load = np.zeros(scores.shape[1])
-        self.binary = self.binary and bool(((scores == 0) | (scores == 1)).all())
-        self._load = self._load + (scores[0] if len(scores) == 1 else scores.sum(axis=0, dtype=np.float64))
-        self._means = self._fitness = None
+            grown = tuple(GrowingBatch.of(rows, self.limit + 1) for rows in columns)
+        more = scores[0] if len(scores) == 1 else scores.sum(axis=0, dtype=np.float64)
+        totals = _Totals(
+            members=before.members + len(scores),
+            load=before.load + more,
+            peak=before.peak,
+            binary=before.binary and bool(((scores == 0) | (scores == 1)).all()),
+            changes=before.changes,
+        )
+        self._state = _State(grown, totals, before, state.told + len(scores), state.memory)
 
     def remove(self, positions: ArrayLike) -> None:
         """Let members go: one position, several, or a mask.
@@ -267,38 +288,25 @@ class Population:
         leaving = sorted(set(batches.positions(positions, len(self)).tolist()))
         if not leaving:
             return
+        state = self._writable()
         left = len(self) - len(leaving)
-        newcomers = leaving[0] == left == self._before[0]
-        # The sum of those who leave, from which the load follows; a new sum once in a while costs little, and keeps
-        # rounding errors from piling up.
-        self._changes += 0 if newcomers else len(leaving)
-        afresh = self._changes >= left
-        taken = None if newcomers or afresh else self.scores[leaving].sum(axis=0, dtype=np.float64)
         gone = set(leaving)
         places = [position for position in leaving if position < left]
-        movers = [position for position in range(left, len(self)) if position not in gone]
-        for batch in self._columns:
-            batch.shorten(left, places, movers)
-        if newcomers:
-            # Who leaves at once leaves no trace, and nothing has to be computed again.
-            _, self.binary, self._load, self._means, self._fitness = self._before
-            return
-        self._load = self._load_without(taken)
-        self._means = self._fitness = None
-        self._before = _NEVER
-
-    def _load_without(self, taken: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        """The load after somebody has left with so much; a new sum when it is None."""
-        load: NDArray[np.float64]
-        if taken is None:
-            self._changes = 0
-            load = self.scores.sum(axis=0, dtype=np.float64)
+        movers = [position for position in range(left, len(self)) if position not in gone] if places else []
+        taken = self.scores[leaving]
+        journal = self._journal
+        columns = tuple(batch.shorten(left, places, movers, journal) for batch in state.columns)
+        if state.before is not None and leaving[0] == left == state.before.members:
+            # Who leaves at once leaves no trace, and nothing has to be computed again. But a fitness that depends on
+            # what is remembered may have changed although the members have not.
+            totals = state.before._replace(fitness=None) if state.memory else state.before
         else:
-            load = self._load - taken
-            if not self.binary:  # where nearly all has left, what remains is rounding errors
-                lost = np.flatnonzero(load < 1e-6 * self._load)
-                load[lost] = self.scores[:, lost].sum(axis=0, dtype=np.float64)
-        return load
+            totals = state.totals.without(taken, columns[0].batch)
+        self._state = _State(columns, totals, None, state.told, state.memory)
+
+    @property
+    def _journal(self) -> Journal | None:
+        return None if self.undo is None else self.undo.journal
 
     @property
     def _lineage(self) -> NDArray[np.int64]:
@@ -307,5 +315,65 @@ class Population:
         return lineage
 
     def _column(self, index: int, empty: Any) -> Any:
-        return self._columns[index].batch if self._columns else empty
+        return self._state.columns[index].batch if self._state.columns else empty
 
+    def _writable(self) -> _State:
+        """The state in buffers that no snapshot shares."""
+        return self._state if self._state.own else self._state.copy()
+
+
+class _Totals(NamedTuple):
+    """What is known of the members together. Never changed: each change of the members makes another one."""
+
+    members: int = 0
+    load: NDArray[np.float64] = np.zeros(0)
+    peak: NDArray[np.float64] | float = 0.0
+    """The largest load since its last fresh sum, shape (cases,): rounding errors are relative to this."""
+    binary: bool = True
+    changes: int = 0
+    """How many have left since the load was last summed afresh."""
+    fitness: NDArray[np.floating] | None = None
+    """None until somebody asks."""
+
+    def without(self, taken: NDArray[np.floating], scores: NDArray[np.floating]) -> _Totals:
+        """What follows when the rows `taken` leave, and `scores` stay.
+
+        The load is what they leave of it. It is summed afresh once in a while, which costs little and keeps rounding
+        errors from piling up, and where it has become so small beside what was subtracted that errors would show.
+        """
+        members, changes = len(scores), self.changes + len(taken)
+        if changes >= members:
+            return _Totals(members, scores.sum(axis=0, dtype=np.float64), 0.0, self.binary)
+        load = self.load - taken.sum(axis=0, dtype=np.float64)
+        if self.binary:  # whole numbers, without errors
+            return _Totals(members, load, 0.0, True, changes)
+        peak = np.maximum(self.peak, self.load)
+        lost = np.flatnonzero(load < 1e-6 * peak)
+        if len(lost):
+            load[lost] = peak[lost] = scores[:, lost].sum(axis=0, dtype=np.float64)
+        return _Totals(members, load, peak, False, changes)
+
+
+class _State(NamedTuple):
+    """All that a population is, in one object, so that it changes in one assignment.
+
+    Only the columns' buffers are written in place, and a journal knows how they were.
+    """
+
+    columns: tuple[GrowingBatch, ...] = ()
+    """Scores, genomes, lineage and means."""
+    totals: _Totals = _Totals()
+    before: _Totals | None = None
+    """What the totals were before the last children joined; only `add` says so, any other change leaves it out."""
+    told: int = 0
+    memory: Mapping[Any, Any] = _NOTHING
+    own: bool = True
+    """Whether nobody else has these buffers."""
+
+    def copy(self) -> _State:
+        return self._replace(columns=tuple(batch.copy() for batch in self.columns), own=True)
+
+
+class _Undo(NamedTuple):
+    state: _State
+    journal: Journal

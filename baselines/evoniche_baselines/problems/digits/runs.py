@@ -97,7 +97,7 @@ def _run(settings: DigitsSettings, seed: int, progress: bool) -> DigitsRun:
     tested: dict[int, float] = {}
 
     def test_accuracy(evolution: Evolution) -> float:
-        best = evolution.population.best
+        best = evolution.population.best_member
         number = int(evolution.population.ids[best])
         if number not in tested:
             tested.clear()
@@ -119,7 +119,7 @@ def _run(settings: DigitsSettings, seed: int, progress: bool) -> DigitsRun:
 def _finished(seed: int, result: Result, train: DigitsScorer, test: DigitsScorer) -> DigitsRun:
     """What is kept of a run."""
     population = result.population
-    reported = population.genomes[population.best]
+    reported = population.genomes[population.best_member]
     history = {name: column for name, column in result.history.items() if name != "seconds"}
     summary = {
         "seed": seed,
