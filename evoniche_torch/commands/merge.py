@@ -79,7 +79,7 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
             **{name: options[name] for name in names},
         )
         try:
-            result = evolution.run(evaluations=options["evaluations"], progress=progress)
+            result = evolution.run(total=options["evaluations"], progress=progress)
         except (ValueError, OSError) as error:
             lost = _lost(options["record"], evolution.evaluations)
             raise ValueError(f"{error} Nothing was written; {lost}") from error

@@ -19,7 +19,7 @@ _LOWEST = 4.4  # inches
 _CURVES = (
     ("coverage", "coverage: cases that some member solves", "#D55E00"),  # Okabe and Ito's palette
     ("mean", "mean of the population", "#009E73"),
-    ("best", "best of the population", "#0072B2"),
+    ("best", "best so far, which is written", "#0072B2"),
 )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -11,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from evoniche import Recipes, Scorer
-from evoniche.arrays import to_numpy
 from evoniche.batches import Batch
 from evoniche_torch.models import TensorSeeds, load_into
+from evoniche_torch.scorers.evaluation import case_scores, evaluation_mode
 
-__all__ = ["CheckpointScorer", "case_scores", "evaluating"]
+__all__ = ["CheckpointScorer"]
 
 
 @final
@@ -65,7 +64,7 @@ class CheckpointScorer(Scorer):
             raise TypeError(f"CheckpointScorer needs Recipes, got {type(genomes).__name__}: begin with "
                             "evoniche.RecipeGenome(seeds) as the genome.")
         rows = []
-        with evaluating(self._model), torch.no_grad():
+        with evaluation_mode(self._model), torch.no_grad():
             for i, recipe in enumerate(genomes):
                 where = f"recipe {i} of a batch of {len(genomes)}"
                 try:
@@ -77,38 +76,3 @@ class CheckpointScorer(Scorer):
                 rows.append(case_scores(scores, self._cases, where))
                 self._cases = len(rows[-1])
         return np.stack(rows) if rows else np.empty((0, self._cases or 0))
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """A module in evaluation mode, and each part of it in its own mode again afterwards; anything else as it is."""
-    modes = [(part, part.training) for part in model.modules()] if isinstance(model, torch.nn.Module) else []
-    try:
-        if modes:
-            model.eval()
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
-
-
-def case_scores(scores: Any, before: int | None, where: str) -> NDArray[Any]:
-    """What an evaluation gave, as an array (cases,).
-
-    Args:
-        scores: An array, tensor or sequence of numbers.
-        before: How many cases there were the last time; None at first.
-        where: What was evaluated, for the messages.
-
-    Raises:
-        ValueError: No vector, no cases, or another number of them than before.
-    """
-    array = to_numpy(scores)
-    if array.ndim != 1 or not array.size:
-        single = " (one case alone is [score])" if not array.ndim else ""
-        raise ValueError(f"the evaluation of {where} must give one score for each case, shape (cases,), got shape "
-                         f"{array.shape}{single}.")
-    if before is not None and len(array) != before:
-        raise ValueError(f"the evaluation of {where} gave {len(array)} cases, and {before} before: it must score all "
-                         "models on the same cases.")
-    return array

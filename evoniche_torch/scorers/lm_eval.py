@@ -15,8 +15,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche_torch.scorers.checkpoint import evaluating
 from evoniche_torch.scorers.document_scores import document_scores
+from evoniche_torch.scorers.evaluation import evaluation_mode
 from evoniche_torch.scorers.lm_eval_patches import quiet, seeded, unaggregated
 from evoniche_torch.scorers.multi_task import importance_of, task_means, task_slices
 
@@ -124,7 +124,7 @@ class LmEvalScorer:
         """
         evaluator, _ = _library("lm_eval.evaluator"), _library("lm_eval.models.huggingface")
         tasks, seeds = self._loaded, self._seeds
-        with quiet(self.verbose), seeded(*seeds[:3]), unaggregated(tasks.values()), evaluating(model):
+        with quiet(self.verbose), seeded(*seeds[:3]), unaggregated(tasks.values()), evaluation_mode(model):
             for task in tasks.values():
                 task.set_fewshot_seed(seed=seeds[3])  # each evaluation draws the same examples
             results = evaluator.evaluate(

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche_torch.scorers.checkpoint import case_scores
+from evoniche_torch.scorers.evaluation import case_scores
 
 __all__ = ["MultiTaskScorer", "importance_of", "task_means", "task_slices"]
 

@@ -1,6 +1,7 @@
 """For all tests of evoniche_torch."""
 
 import pytest
+import torch
 
 
 @pytest.fixture(autouse=True)
@@ -9,3 +10,21 @@ def own_cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("EVONICHE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def same_weights():
+    """New networks are the same in each run."""
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    yield
+    torch.set_rng_state(state)
+
+
+@pytest.fixture
+def one_thread():
+    """More threads are slower for so small networks."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
