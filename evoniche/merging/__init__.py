@@ -1,4 +1,10 @@
-"""Merging models by evolution: the seeds, recipes over them, and the `merge` composition."""
+"""Merging models by evolution: seeds, recipes over them as genomes, and the `merge` composition.
+
+Without mutation, each merge by (split) SLERP or LERP is a combination of the seeds whose coefficients are constant
+along stretches of the flat parameter index: a recipe. So a population of large models takes a few numbers for each
+member. SLERP needs the dot products of two recipes, which follow from those of the seeds (their Gram matrices). Weights
+exist only while a child is scored or written.
+"""
 
 from evoniche.merging.array_seeds import ArraySeeds
 from evoniche.merging.composition import merge

@@ -1,4 +1,4 @@
-"""Seeds as numpy arrays."""
+"""Numpy arrays as seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @final
 class ArraySeeds:
-    """Seeds as numpy arrays or memory maps, which are read block by block.
+    """Numpy arrays or memory maps as seeds, which are read block by block.
 
     >>> seeds = ArraySeeds([np.zeros(4), np.ones(4)])
     >>> seeds.materialise(Recipe.of([0, 1, 4], [[1.0, 0.0], [0.5, 0.5]]))
@@ -31,15 +31,16 @@ class ArraySeeds:
     def __init__(
         self, arrays: Sequence[NDArray[Any]], *, base: NDArray[Any] | None = None, block: int = GRAM_BLOCK
     ) -> None:
-        """Take the seeds; they are not copied, and must not change.
+        """Take the seeds, which are not copied and must not change.
 
         Args:
-            arrays: K float arrays of one shape and dtype; each counts as one flat vector.
-            base: What all seeds were fine-tuned from, in the same shape: then the differences from it are merged.
-            block: Parameters in a block of the Gram table.
+            arrays: K float arrays of one shape and dtype, each of which counts as one flat vector.
+            base: The model from which all seeds were fine-tuned, in the same shape; if given, the differences from it
+                are merged.
+            block: How many parameters a block of the Gram table has.
 
         Raises:
-            ValueError: No seeds, different shapes, other numbers than floats, or values that are not finite.
+            ValueError: There are no seeds, their shapes or dtypes differ, or they are not finite floats.
         """
         given = [*arrays, *([] if base is None else [base])]
         whole_number("block", block, 1)
@@ -60,27 +61,27 @@ class ArraySeeds:
 
     @property
     def size(self) -> int:
-        """Parameters of each seed."""
+        """How many parameters each seed has."""
         return int(self._vectors[0].size)
 
     @property
     def count(self) -> int:
-        """K, how many seeds there are."""
+        """K, the number of seeds."""
         return len(self._vectors) - self._base
 
     def grams(self, starts: Integers, stops: Integers) -> Floats:
-        """Gram matrices between flat positions, shape (..., K, K)."""
+        """The Gram matrices between flat positions; see `SeedBank`."""
         return self._table.between(starts, stops)
 
     def materialise(
         self, recipe: Recipe | RecipeBatch, start: int = 0, stop: int | None = None
     ) -> NDArray[Any]:
-        """The parameters of a recipe between two flat positions: shape (stop - start,), in the dtype of the seeds.
+        """Compute the parameters of a recipe between two flat positions, shape (stop - start,).
 
-        Computed in at least single precision and rounded once.
+        They are computed in at least single precision and rounded once to the dtype of the seeds.
 
         Raises:
-            ValueError: A recipe over other seeds, or positions that are not there.
+            ValueError: The recipe is over other seeds, or the positions are out of range.
         """
         recipe = one_recipe(recipe, self)
         start, stop = check_span(start, stop, self.size)
@@ -89,7 +90,7 @@ class ArraySeeds:
         merged = np.empty(stop - start, dtype=precision)
         for low, high, coefficients in (recipe.with_base() if self._base else recipe).pieces(start, stop):
             piece = merged[low - start : high - start]
-            piece[:] = -0.0  # plus anything is that thing, -0.0 as well
+            piece[:] = -0.0  # the one number that changes no other when they are added, not even -0.0
             for k in np.flatnonzero(coefficients):
                 piece += self._vectors[k][low:high].astype(precision, copy=False) * precision.type(coefficients[k])
         return merged.astype(dtype, copy=False)

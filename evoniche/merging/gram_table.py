@@ -1,4 +1,4 @@
-"""Dot products of large vectors over any stretch of them, from sums over blocks."""
+"""The dot products of large vectors between any two positions, from sums over blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["GRAM_BLOCK", "GramTable"]
 
 GRAM_BLOCK = 65_536
-"""Parameters in a block of a Gram table: what is read at most to cut a recipe at a new place."""
+"""How many parameters a block has: no more are read when a recipe is cut at a new place."""
 
 _PARTS_KEPT = 8_192
 
@@ -21,20 +21,26 @@ Floats = NDArray[np.float64]
 
 @final
 class GramTable:
-    """The Gram matrix of every block of the flat index, and those of parts of blocks as they are asked for.
+    """The Gram matrices (dot products) of K vectors between any two positions of the flat index.
 
-    Between two positions the Gram matrix is the sum over the whole blocks there plus that of the parts at both ends.
-    Nothing is taken away from anything: the difference of two large sums would be noise where a model is small or zero.
-    A part is read once: `Recipe`s inherit their cuts, so few are new.
+    The table has the Gram matrix of each block. Between two positions, the Gram matrix is the sum over the whole blocks
+    there plus those of the two parts of blocks at the ends. Parts are read when they are needed, and kept: recipes
+    inherit their cuts, so few are new. Nothing is subtracted, since the difference of two large sums would be noise
+    where a model is small or zero.
+
+    >>> vectors = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 1.0, 0.0]])
+    >>> table = GramTable.build(lambda start, stop: vectors[:, start:stop], 4, block=2)
+    >>> table.between(np.array(1), np.array(4)).tolist()
+    [[29.0, 3.0], [3.0, 1.0]]
     """
 
     def __init__(self, blocks: Floats, read: Callable[[int, int], Floats], block: int = GRAM_BLOCK) -> None:
-        """A table of blocks that are known.
+        """Take blocks that are known.
 
         Args:
-            blocks: Shape (blocks, K, K), the Gram matrix of each.
-            read: Gives the seeds between two flat positions as float64 of shape (K, stop - start).
-            block: Parameters in a block; the last may have fewer.
+            blocks: The Gram matrix of each block, shape (blocks, K, K).
+            read: Returns the vectors between two flat positions as float64 of shape (K, stop - start).
+            block: How many parameters a block has; the last may have fewer.
         """
         self.blocks = blocks
         self.block = block
@@ -53,13 +59,13 @@ class GramTable:
         block: int = GRAM_BLOCK,
         progress: Callable[[int], object] = lambda _: None,
     ) -> GramTable:
-        """Read all seeds once.
+        """Make a table, which reads all vectors once.
 
         Args:
-            read: Gives the seeds between two flat positions as float64 of shape (K, stop - start).
-            size: Parameters of each seed.
-            block: Parameters in a block.
-            progress: Called with the number of parameters that were read.
+            read: Returns the vectors between two flat positions as float64 of shape (K, stop - start).
+            size: How many parameters each vector has.
+            block: How many parameters a block has.
+            progress: Called with the number of parameters that were read since the last call.
         """
         blocks = []
         for start in range(0, size, block):
@@ -70,12 +76,12 @@ class GramTable:
 
     @property
     def total(self) -> Floats:
-        """The Gram matrix of the whole, shape (K, K)."""
+        """The Gram matrix of the whole vectors, shape (K, K)."""
         total: Floats = self.blocks.sum(axis=0)
         return total
 
     def between(self, starts: Integers, stops: Integers) -> Floats:
-        """The Gram matrices between flat positions of any shape, shape (..., K, K)."""
+        """Compute Gram matrices between flat positions of any shape; the result has shape (..., K, K)."""
         grams = np.zeros((starts.size, *self.blocks.shape[1:]))
         first, last = -(-starts.ravel() // self.block), stops.ravel() // self.block  # whole blocks: first .. last - 1
         self._add_blocks(grams, first, last)

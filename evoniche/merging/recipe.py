@@ -1,4 +1,4 @@
-"""A merged model, as what it is made of."""
+"""A merged model as a combination of seeds."""
 
 from __future__ import annotations
 
@@ -18,23 +18,28 @@ Floats = NDArray[np.float64]
 @final
 @attrs.frozen(eq=False, repr=False)
 class Recipe:
-    """A model as a combination of seeds: sum_k coefficients[i, k] seed_k between boundaries i and i + 1."""
+    """A model as a combination of seeds: sum_k coefficients[i, k] seed_k between boundaries i and i + 1.
+
+    >>> recipe = Recipe.of([0, 2, 6], [[1.0, 0.0], [0.5, 0.5]])  # two parameters of the first seed, then the mean
+    >>> recipe
+    Recipe(6 parameters in 2 segments, 2 seeds)
+    """
 
     boundaries: Integers
-    """Shape (segments + 1,): from 0 to the number of parameters, rising."""
+    """The flat positions where segments begin and end, from 0 to the number of parameters, shape (segments + 1,)."""
     coefficients: Floats
-    """Shape (segments, seeds)."""
+    """The coefficient of each seed in each segment, shape (segments, seeds)."""
 
     @classmethod
     def of(cls, boundaries: ArrayLike, coefficients: ArrayLike) -> Recipe:
-        """A recipe in which neighbouring segments of equal coefficients are one.
+        """Make a recipe, and join neighbouring segments that have equal coefficients.
 
         Args:
             boundaries: Shape (segments + 1,).
             coefficients: Shape (segments, seeds).
 
         Raises:
-            ValueError: Boundaries that do not rise from 0, coefficients that are not finite, or shapes that do not fit.
+            ValueError: The boundaries do not rise from 0, coefficients are not finite, or the shapes do not fit.
         """
         bounds = np.array(boundaries, dtype=np.int64)
         table = np.array(coefficients, dtype=np.float64)
@@ -55,25 +60,29 @@ class Recipe:
         return cls(bounds, table)
 
     def __repr__(self) -> str:
-        segments, seeds = self.coefficients.shape
-        return f"Recipe({self.size:,} parameters in {segments} segments, {seeds} seeds)"
+        segments, seeds = (f"{n} {name}{'s' * (n > 1)}"
+                           for n, name in zip(self.coefficients.shape, ("segment", "seed"), strict=True))  # fmt: skip
+        return f"Recipe({self.size:,} parameters in {segments}, {seeds})"
 
     @property
     def size(self) -> int:
-        """Parameters of the model."""
+        """How many parameters the model has."""
         return int(self.boundaries[-1])
 
     def along(self, bounds: Integers) -> Floats:
-        """The coefficients in stretches that no boundary cuts, shape (stretches, seeds)."""
+        """The coefficients between `bounds`, shape (stretches, seeds); no boundary may lie within a stretch."""
         return self.coefficients[np.searchsorted(self.boundaries, bounds[:-1], side="right") - 1]
 
     def with_base(self) -> Recipe:
-        """The same where the seeds are task vectors: with the coefficient 1 - sum of the base as one more column."""
+        """The same recipe with one more column, the coefficient of the base: 1 minus the sum of the others.
+
+        So a combination of task vectors (seed minus base) added to the base becomes one of seeds and base.
+        """
         of_base = 1 - self.coefficients.sum(axis=1, keepdims=True)
         return attrs.evolve(self, coefficients=np.hstack([self.coefficients, of_base]))
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, Floats]]:
-        """Between two positions: where each piece starts and stops, and its coefficients (seeds,)."""
+        """The pieces between two positions: where each starts and stops, and its coefficients of shape (seeds,)."""
         first = int(np.searchsorted(self.boundaries, start, side="right")) - 1
         for i in range(first, len(self.coefficients)):
             low, high = max(start, int(self.boundaries[i])), min(stop, int(self.boundaries[i + 1]))
@@ -83,7 +92,7 @@ class Recipe:
 
 
 class RecipeBatch(Protocol):
-    """Several recipes: `Recipes`, or a list."""
+    """Several recipes, as `Recipes` or a list."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, row: int, /) -> Recipe: ...

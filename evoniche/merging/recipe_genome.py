@@ -1,4 +1,4 @@
-"""Merges of large models as genomes."""
+"""Recipes as genomes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,25 @@ Floats = NDArray[np.float64]
 @final
 @attrs.frozen
 class RecipeGenome(Genome):
-    """Models merged from seeds without mutation; a batch is `Recipes` (the design, section 7).
+    """Models that are merged from seeds without mutation; a batch is `Recipes` (docs/design.md, section 7).
 
     Args:
         seeds: The models to merge.
-        crossover: How two seeds are merged at random; along SLERP with t ~ U(0, 1) when None.
+        crossover: The crossover that makes random merges of two seeds; SLERP with t ~ U(0, 1) when None.
+
+    >>> from evoniche import ArraySeeds
+    >>> seeds = ArraySeeds([np.array([1.0, 0.0]), np.array([0.0, 1.0])])
+    >>> RecipeGenome(seeds).sample(3, rng=np.random.default_rng(0))[1]
+    Recipe(2 parameters in 1 segment, 2 seeds)
     """
 
     seeds: SeedBank
     crossover: Crossover | None = None
 
     def sample(self, n: int, *, rng: Generator) -> Recipes:
-        """The seeds themselves, and then random merges of two of them: what a merge begins with (Abrantes 2025, 4.2).
+        """Draw what a merge begins with: the seeds, and then random merges of two of them (Abrantes 2025, 4.2).
 
-        So `m2n2(genome=RecipeGenome(seeds), initial=seeds.count + 50)` is the paper's warm-up of 50 merges.
+        So `m2n2(genome=RecipeGenome(seeds), initial=seeds.count + 50)` has the paper's warm-up of 50 merges.
         """
         batch = Recipes.of_seeds(self.seeds)
         first = np.concatenate([np.arange(min(n, len(batch))), rng.integers(len(batch), size=max(0, n - len(batch)))])
@@ -54,7 +59,7 @@ class RecipeGenome(Genome):
         return batch.join(functional.slerp(*parents, rng.random(len(a))))
 
     def distance(self, a: Batch, b: Batch) -> Floats:
-        """Euclidean distance between the merged parameters, shape (len(a), len(b))."""
+        """The Euclidean distances between the merged models, shape (len(a), len(b))."""
         distances = np.zeros((len(a), len(b)))
         for i, one in enumerate(a):
             for j, another in enumerate(b):
@@ -66,7 +71,7 @@ class RecipeGenome(Genome):
         return distances
 
     def pack(self, batch: Batch) -> Mapping[str, NDArray[Any]]:
-        """The recipes one after the other: "segments" (n,), "boundaries" and "coefficients"."""
+        """The recipes one after the other, as arrays "segments" (n,), "boundaries" and "coefficients"."""
         return {
             "segments": np.array([len(recipe.coefficients) for recipe in batch], dtype=np.int64),
             "boundaries": np.concatenate([recipe.boundaries for recipe in batch]),
@@ -74,7 +79,7 @@ class RecipeGenome(Genome):
         }
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Recipes:
-        """The `Recipes` that `pack` made these of, over the seeds of this genome."""
+        """The recipes of these arrays, which `pack` has made, over the seeds of this genome."""
         ends = np.cumsum(arrays["segments"])[:-1]
         tables = np.split(arrays["coefficients"], ends)
         bounds = np.split(arrays["boundaries"], ends + np.arange(1, len(ends) + 1))

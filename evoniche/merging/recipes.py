@@ -1,4 +1,4 @@
-"""Merges of large models, as what they are made of."""
+"""Recipes over the same seeds as a batch that crossovers merge."""
 
 from __future__ import annotations
 
@@ -19,19 +19,30 @@ Floats = NDArray[np.float64]
 
 @final
 class Recipes:
-    """A batch of recipes over the same seeds: `Vectors`, which SLERP, split SLERP and LERP merge as they do arrays."""
+    """A batch of recipes over the same seeds, which SLERP, split SLERP and LERP merge like arrays.
+
+    It is a batch of `Vectors` (evoniche/functional/vectors.py): its dot products follow from the Gram matrices of the
+    seeds, and a merge of two recipes is a recipe.
+
+    >>> from evoniche import ArraySeeds, functional
+    >>> seeds = ArraySeeds([np.array([1.0, 0.0]), np.array([0.0, 1.0])])
+    >>> both = Recipes.of_seeds(seeds)
+    >>> child = functional.lerp(both.take(np.array([0])), both.take(np.array([1])), np.array([0.25]))
+    >>> child[0].coefficients.tolist()
+    [[0.75, 0.25]]
+    """
 
     __slots__ = ("recipes", "seeds")
 
     def __init__(self, seeds: SeedBank, recipes: Sequence[Recipe]) -> None:
-        """Put recipes together.
+        """Make a batch.
 
         Args:
-            seeds: What they combine.
-            recipes: One for each row.
+            seeds: The seeds that the recipes combine.
+            recipes: One recipe for each row.
 
         Raises:
-            ValueError: A recipe for another number of seeds or parameters.
+            ValueError: A recipe has another number of seeds or parameters.
         """
         for recipe in recipes:
             if (recipe.size, recipe.coefficients.shape[1]) != (seeds.size, seeds.count):
@@ -41,7 +52,7 @@ class Recipes:
 
     @classmethod
     def of_seeds(cls, seeds: SeedBank) -> Recipes:
-        """The seeds themselves, a row for each."""
+        """The seeds themselves as recipes, a row for each."""
         ends = [0, seeds.size]
         return cls(seeds, [Recipe.of(ends, row[None]) for row in np.eye(seeds.count)])
 
@@ -77,16 +88,24 @@ class Recipes:
         return Recipes(self.seeds, [self.recipes[i] for i in indices])
 
     def join(self, other: Recipes) -> Recipes:
-        """These rows and then the other's.
+        """These rows and then those of the other batch.
 
         Raises:
-            ValueError: They are over other seeds.
+            ValueError: The other batch is over other seeds.
         """
         self._same_seeds(other)
         return Recipes(self.seeds, self.recipes + other.recipes)
 
     def dots(self, other: Recipes, bounds: Integers) -> tuple[Floats, Floats, Floats]:
-        """The dot products a . a, a . b and b . b within each piece of bounds (n, pieces + 1), shape (n, pieces)."""
+        """Compute the dot products a . a, a . b and b . b of each pair of rows within given pieces.
+
+        Args:
+            other: As many recipes over the same seeds.
+            bounds: The flat positions between which the pieces of each pair lie, shape (n, pieces + 1).
+
+        Returns:
+            Three arrays of shape (n, pieces).
+        """
         self._same_seeds(other)
         found = np.zeros((3, len(self), bounds.shape[1] - 1))
         for i, (a, b, row) in enumerate(zip(self, other, bounds, strict=True)):
@@ -100,7 +119,14 @@ class Recipes:
         return found[0], found[1], found[2]
 
     def blend(self, other: Recipes, bounds: Integers, wa: Floats, wb: Floats) -> Recipes:
-        """The sum a wa + b wb, with weights (n, pieces) that are constant in each piece."""
+        """Compute the sum a wa + b wb of each pair of rows, with weights that are constant in each piece.
+
+        Args:
+            other: As many recipes over the same seeds.
+            bounds: The flat positions between which the pieces of each pair lie, shape (n, pieces + 1).
+            wa: The weights of these rows, shape (n, pieces).
+            wb: The weights of the other rows, shape (n, pieces).
+        """
         self._same_seeds(other)
         children = []
         for a, b, row, of_a, of_b in zip(self, other, bounds, wa, wb, strict=True):
@@ -111,7 +137,7 @@ class Recipes:
         return Recipes(self.seeds, children)
 
     def _same_seeds(self, other: Recipes) -> None:
-        """Seeds are the same object, or a copy of it: then all their dot products are equal."""
+        """Refuse other seeds. A copy of the seeds is accepted: its dot products are equal."""
         if other.seeds is not self.seeds:
             whole = np.array([0]), np.array([self.seeds.size])
             same_kind = (other.seeds.size, other.seeds.count) == (self.seeds.size, self.seeds.count)
@@ -120,5 +146,5 @@ class Recipes:
 
 
 def cuts_of_both(*bounds: Integers) -> Integers:
-    """All places where one of them is cut, in order."""
+    """All positions at which at least one of several recipes is cut, in order."""
     return np.unique(np.concatenate(bounds))

@@ -1,10 +1,4 @@
-"""The models that a merge begins with, and what every descendant of theirs is: a recipe.
-
-Without mutation, each merge by (split) SLERP or LERP is a combination of the seeds whose coefficients are constant
-along stretches of the flat parameter index. So a population of large models is a few numbers for each member; dot
-products, from which SLERP follows, come from the seeds' own (their Gram matrices); and weights exist only while a child
-is scored or written.
-"""
+"""The interface of the models with which a merge begins."""
 
 from __future__ import annotations
 
@@ -23,36 +17,41 @@ Floats = NDArray[np.float64]
 
 @runtime_checkable
 class SeedBank(Protocol):
-    """Models of one architecture as vectors over one flat index: the seeds, or what each adds to a base."""
+    """K models of one architecture as flat vectors: the seeds, or with a base, what each seed adds to the base."""
 
     @property
     def size(self) -> int:
-        """Parameters of each."""
+        """How many parameters each seed has."""
 
     @property
     def count(self) -> int:
-        """K, how many seeds there are."""
+        """K, the number of seeds."""
 
     def grams(self, starts: Integers, stops: Integers) -> Floats:
-        """The Gram matrices of the seeds (minus the base) between flat positions.
+        """Compute Gram matrices: the dot products of the seeds (minus the base) between flat positions.
 
         Args:
-            starts: Any shape.
-            stops: The same shape.
+            starts: The first position of each stretch, of any shape.
+            stops: The position after the last, of the same shape.
 
         Returns:
-            Shape (..., K, K), float64.
+            One Gram matrix for each stretch, shape (..., K, K), float64.
         """
 
     def materialise(self, recipe: Recipe | RecipeBatch, start: int = 0, stop: int | None = None) -> Any:
-        """The parameters of a recipe (or of a batch of one) between two flat positions: shape (stop - start,)."""
+        """Compute the parameters of a recipe, or of a batch of one, between two flat positions, (stop - start,)."""
 
 
 def check_span(start: int, stop: int | None, size: int) -> tuple[int, int]:
-    """Two flat positions, the second of which may be left out.
+    """Check two flat positions, the second of which may be left out.
+
+    Args:
+        start: The first position.
+        stop: The position after the last; `size` when None.
+        size: The number of parameters.
 
     Raises:
-        ValueError: They are not there.
+        ValueError: The positions are out of range.
     """
     stop = size if stop is None else stop
     if not 0 <= start <= stop <= size:
@@ -61,11 +60,11 @@ def check_span(start: int, stop: int | None, size: int) -> tuple[int, int]:
 
 
 def one_recipe(recipe: Recipe | RecipeBatch, seeds: SeedBank) -> Recipe:
-    """A recipe over these seeds, given as one or as a batch of one.
+    """Take a recipe over these seeds, or the only one of a batch.
 
     Raises:
-        TypeError: Something else.
-        ValueError: A batch of more or less than one, or a recipe over other seeds.
+        TypeError: The argument is something else.
+        ValueError: The batch does not have one recipe, or the recipe is over other seeds.
     """
     if not isinstance(recipe, Recipe | str) and hasattr(recipe, "__len__"):
         if len(recipe) != 1:

@@ -22,10 +22,10 @@ __all__ = ["export"]
     "models",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Where a model is now: once for each, in the order of the recipe. [default: the recorded paths, relative ones "
-    "from the current folder]",
+    help="The folder of a model now; once for each, in the order of the recipe. [default: the recorded paths, relative "
+    "to the current folder]",
 )
-@click.option("--base", type=click.Path(path_type=Path), help="Likewise, where the base is now.")
+@click.option("--base", type=click.Path(path_type=Path), help="The folder of the base now.")
 @click.option("--allow-torch-files", is_flag=True, help="Read .bin and .pt files too, with weights_only=True.")
 @click.option("--overwrite", is_flag=True, help="Replace the model that is in --out.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -40,7 +40,7 @@ def export(
 ) -> None:
     """Write the merged model of a RECIPE (recipe.json) again, byte by byte.
 
-    The models that it was made of must be those of then: their files are compared by SHA-256.
+    The models must be those that the recipe was made of: their files are compared by SHA-256.
     """
     try:
         _export(recipe, out, models, base, allow_torch_files, overwrite, not quiet)

@@ -93,14 +93,14 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
 
 
 def _lost(record: Path | None, evaluations: int) -> str:
-    """What is left of a run that failed."""
+    """Say what is left of a run that failed."""
     if record is None:
         return f"{evaluations} evaluations are lost: with --record FILE, the same command would go on from them."
     return f"{evaluations} evaluations are in {record}: the same command goes on from them."
 
 
 def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
-    """Find out before anything is loaded."""
+    """Refuse options that do not fit together, before anything is loaded."""
     if len(models) < 2:
         raise click.UsageError("a merge needs at least two models, each a folder of its own.")
     if not options["scorer"] and not options["tasks"]:
@@ -128,7 +128,7 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
 
 
 def _device(name: str) -> str:
-    """A device that is there."""
+    """The name of a device that can be used."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -140,7 +140,7 @@ def _device(name: str) -> str:
 
 
 def _tasks(options: dict[str, Any]) -> tuple[MultiTaskScorer, MultiTaskScorer | None]:
-    """Those to compete for, and those held out."""
+    """The tasks to compete for, and those that are held out."""
     harness = parse_pairs(options["harness"], "--lm-eval")
     weights = parse_pairs(options["weights"], "--weight", "NUMBER")
     for name, weight in weights.items():

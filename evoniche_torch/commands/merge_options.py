@@ -17,7 +17,7 @@ Command = Callable[..., Any]
 _TASKS = [
     click.option(
         "--scorer", multiple=True, metavar="FILE.PY:FUNCTION",
-        help="A function of the live model that gives the score (0 to 1) of each of its cases; may be repeated.",
+        help="A function of the model that returns the score (0 to 1) of each of its cases; may be repeated.",
     ),
     click.option(
         "--tasks", multiple=True, metavar="TASK",
@@ -25,12 +25,13 @@ _TASKS = [
     ),
     click.option(
         "--held-out", "held_out", multiple=True, metavar="FILE.PY:FUNCTION",
-        help="As --scorer, for cases that are looked at once, in the end.",
+        help="Like --scorer, for cases that are kept for the table at the end.",
     ),
-    click.option("--held-out-tasks", multiple=True, metavar="TASK", help="As --tasks, likewise."),
+    click.option("--held-out-tasks", multiple=True, metavar="TASK",
+                 help="Like --tasks, for cases that are kept for the table at the end."),
     click.option(
         "--weight", "weights", multiple=True, metavar="NAME=NUMBER",
-        help="How much a task counts as a whole, however many cases it has. [default: all the same]",
+        help="How much a task counts as a whole, whatever its number of cases. [default: all the same]",
     ),
     click.option(
         "--lm-eval", "harness", multiple=True, metavar="NAME=VALUE",
@@ -39,8 +40,8 @@ _TASKS = [
 ]  # fmt: skip
 
 _SEARCH = [
-    click.option("--evaluations", type=click.IntRange(min=2), default=1000, help="Models scored in all."),
-    click.option("--population", type=click.IntRange(min=2), default=15, help="Members."),
+    click.option("--evaluations", type=click.IntRange(min=2), default=1000, help="How many models are scored in all."),
+    click.option("--population", type=click.IntRange(min=2), default=15, help="How many members live."),
     click.option(
         "--warmup", type=click.IntRange(min=0), default=50, help="Random merges of two seeds before the evolution."
     ),
@@ -50,43 +51,44 @@ _SEARCH = [
         "expressions of tensor names (one group for each, and one for the rest); may be repeated.",
     ),
     click.option("--base", type=click.Path(path_type=Path), help="What all were fine-tuned from: merge task vectors."),
-    click.option("--angle", type=click.Choice(["whole", "part"]), default="whole", help="Of SLERP: between whole "
-                 "chromosomes, or between the parts before and after the split point."),
-    click.option("--split-point/--no-split-point", default=True, help="Without: SLERP by one ratio alone."),
-    click.option("--attraction/--no-attraction", default=True, help="Without: mates are drawn as first parents are."),
+    click.option("--angle", type=click.Choice(["whole", "part"]), default="whole", help="The angle of SLERP: between "
+                 "whole chromosomes, or between the parts before and after the split point."),
+    click.option("--split-point/--no-split-point", default=True, help="Without it, SLERP has one ratio for all."),
+    click.option("--attraction/--no-attraction", default=True, help="Without it, mates are drawn as first "
+                 "parents are."),
     click.option("--alpha", type=click.FloatRange(min=0), default=1.0, help="Intensity of the competition for cases; "
                  "--alpha 0 --no-attraction is a plain genetic algorithm."),
-    click.option("--capacity", type=click.Choice(["one", "max"]), default="max", help="What a case can give away: 1, "
-                 "or as much as its best score."),
-    click.option("--relative-scores", is_flag=True, help="Compete for what is scored above the worst."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all random numbers."),
-    click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="A file that keeps every score. The "
-                 "same command goes on from it after it was cut off."),
+    click.option("--capacity", type=click.Choice(["one", "max"]), default="max", help="What a case can give away: "
+                 "1, or as much as its best score."),
+    click.option("--relative-scores", is_flag=True, help="Compete for the scores above the worst of each case."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, help="The seed of all random numbers."),
+    click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="A file that keeps every score. "
+                 "If the command is cut off, the same command goes on from it."),
 ]  # fmt: skip
 
 _MODELS = [
-    click.option("--device", default="auto", help="For scoring: cpu, cuda, cuda:1, ...; auto is cuda where there is "
-                 "one."),
-    click.option("--component", help="Which part of a diffusers pipeline. [default: unet or transformer]"),
-    click.option("--variant", help="Which variant of the files, such as fp16."),
+    click.option("--device", default="auto", help="The device for scoring: cpu, cuda, cuda:1, ...; auto is cuda if "
+                 "there is one."),
+    click.option("--component", help="The part of a diffusers pipeline to merge. [default: unet or transformer]"),
+    click.option("--variant", help="The variant of the files, such as fp16."),
     click.option("--ignore-config", multiple=True, metavar="KEY", help="A key of config.json in which models may "
                  "differ, or tokenizer; may be repeated."),
     click.option("--mixed-dtypes", is_flag=True, help="Let models differ in the dtypes of their tensors."),
     click.option("--check-finite", is_flag=True, help="Look for NaN and infinity before anything else."),
     click.option("--allow-torch-files", is_flag=True, help="Read .bin and .pt files too, with weights_only=True."),
     click.option("--trust-remote-code", is_flag=True, help="Run the Python files that a model's config names."),
-    click.option("--no-cache", is_flag=True, help="Keep no sums of dot products from one run to the next."),
+    click.option("--no-cache", is_flag=True, help="Do not keep dot products for the next run."),
 ]  # fmt: skip
 
 _OUTPUT = [
     click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the merged model."),
-    click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the merged model. "
-                 "[default: each tensor as in the model of --like]"),
-    click.option("--shard-size", default="5GB", help="Above it the weights are in several files."),
-    click.option("--like", type=click.IntRange(min=1), default=1, help="Which model's config, tokenizer and chat "
-                 "template the output gets, counted from 1."),
+    click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The dtype of the "
+                 "merged model. [default: each tensor as in the model of --like]"),
+    click.option("--shard-size", default="5GB", help="The size above which weights are spread over several files."),
+    click.option("--like", type=click.IntRange(min=1), default=1, help="The number, from 1, of the model whose "
+                 "config, tokenizer and chat template the output gets."),
     click.option("--overwrite", is_flag=True, help="Replace what is in --out."),
-    click.option("--dry-run", is_flag=True, help="Say what it will take, and end."),
+    click.option("--dry-run", is_flag=True, help="Say what the merge will take, and end."),
     click.option("--quiet", is_flag=True, help="No progress bars."),
 ]  # fmt: skip
 
@@ -100,16 +102,19 @@ _SECTIONS = {
 
 
 def merge_options(command: Command) -> Command:
-    """All options of the command, in this order."""
+    """Add all options to the command, in this order."""
     options = [option for section in _SECTIONS.values() for option in section]
     return reduce(lambda function, option: option(function), reversed(options), command)
 
 
 class SectionedCommand(click.Command):
-    """A command whose help shows its options section by section."""
+    """A click command whose help shows the options in sections.
+
+    cloup and rich-click can do that too; for this one command they would save a dozen lines.
+    """
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write them under the titles of their groups."""
+        """Write the options under the titles of their sections."""
         params = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         lines = [line for param in params if (line := param.get_help_record(ctx))]
         start = 0
@@ -122,10 +127,13 @@ class SectionedCommand(click.Command):
 
 
 def parse_pairs(values: tuple[str, ...], option: str, value_name: str = "VALUE") -> dict[str, Any]:
-    """NAME=VALUE options as a dict; numbers, true, false, null and JSON are read as such.
+    """Read NAME=VALUE options; a value that is JSON, such as 5, true or {"a": 1}, is read as such, others as text.
 
     Raises:
-        click.UsageError: One has no "=".
+        click.UsageError: An option has no name or no "=".
+
+    >>> parse_pairs(("num_fewshot=5", "metric=acc"), "--lm-eval")
+    {'num_fewshot': 5, 'metric': 'acc'}
     """
     found: dict[str, Any] = {}
     for text in values:

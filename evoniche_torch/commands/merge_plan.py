@@ -1,4 +1,4 @@
-"""What a merge will take, before it is begun."""
+"""Describes what a merge will take, before it begins."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def describe_plan(
     split_point: bool = True,
     dtype: str | None = None,
 ) -> str:
-    """The plan as text: models, cases, memory, disk and time.
+    """Describe a merge as text: its models, cases, memory, disk space and time.
 
     Args:
-        run: What was set up.
-        trial: The first seed, scored.
+        run: The merge that was set up.
+        trial: The scores of the first seed.
         chromosomes: Groups of parameters; all in one when None.
         evaluations: How many models will be scored.
         warmup: How many of them are random merges of seeds.
-        population: Members.
-        split_point: Whether crossover splits.
-        dtype: Of the merged model; that of the first when None.
+        population: How many members live.
+        split_point: Whether crossover has a split point.
+        dtype: The dtype of the merged model; that of the first seed when None.
     """
     index, seeds = run.seeds.index, run.seeds
     count = 1 if chromosomes is None else chromosomes.count
@@ -61,7 +61,7 @@ def describe_plan(
 
 
 def _size(number: float) -> str:
-    """Bytes as a person reads them."""
+    """A number of bytes with a unit."""
     for unit in ("B", "kB", "MB"):
         if number < 1000:
             return f"{number:.3g} {unit}"
@@ -70,7 +70,7 @@ def _size(number: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds as a person reads them."""
+    """A time in seconds, minutes or hours."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""A merge that is set up: seeds, a live model, tasks, and the evolution that joins them."""
+"""A merge that is set up: the seeds, a model to load recipes into, the tasks, and the evolution that joins them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from evoniche_torch.scorers import CheckpointScorer, MultiTaskScorer
 
 __all__ = ["MergeRun", "Trial"]
 
-_SAME_TASKS = 0.02  # by which the mean score of one model may differ from one day to the next
-_ROUNDING = 1e-6
+_SAME_TASKS = 0.02  # how much the mean score of one model may differ between two runs of the same tasks
+_ROUNDING = 1e-6  # how much a score may exceed 1
 
 
 @final
 @attrs.frozen(eq=False)
 class Trial:
-    """The first seed, loaded and scored once."""
+    """The scores of the first seed, and how long they took."""
 
     scores: NDArray[np.float64]
     """Shape (cases,)."""
     loading: float
-    """Seconds that writing it into the live model took."""
+    """How long the seed took to load into the model, in seconds."""
     scoring: float
-    """Seconds that its scores took."""
+    """How long the training cases took to score, in seconds."""
 
 
 @final
 @attrs.frozen(eq=False)
 class MergeRun:
-    """Everything that `evoniche merge` works with, before and after the evolution."""
+    """All that `evoniche merge` works with, before and after the evolution."""
 
     seeds: CheckpointSeeds
     live: PretrainedModel
@@ -47,9 +47,9 @@ class MergeRun:
     held_out: MultiTaskScorer | None
 
     def trial(self) -> Trial:
-        """Load and score the first seed, which tells how many cases there are and how long an evaluation takes.
+        """Load and score the first seed, to learn the number of cases and the time of an evaluation.
 
-        It is scored on the cases held out too, so that what is wrong with them does not come to light at the end.
+        The seed is scored on the held-out cases too, so that a mistake in them shows now and not at the end.
         """
         start = time.perf_counter()
         load_into(self.live.module, Recipes.of_seeds(self.seeds)[0], self.seeds)
@@ -63,13 +63,16 @@ class MergeRun:
     def evolution(
         self, trial: Trial, *, chromosomes: Chromosomes | None, record: Path | None = None, **settings: Any
     ) -> Evolution:
-        """The paper's set-up for large models; the first seed's scores are not found out again.
+        """Set up the evolution of the paper for large models. The first seed is not scored again.
 
         Args:
-            trial: The first seed's scores.
-            chromosomes: Groups of parameters with a ratio and a split point of their own.
-            record: A file that keeps every score, and from which a run that was cut off goes on.
-            **settings: Of `evoniche.merge`.
+            trial: The scores of the first seed.
+            chromosomes: Groups of parameters with a ratio and a split point of their own; all in one when None.
+            record: A file that keeps every score, from which a run that was cut off goes on; None for no file.
+            **settings: More arguments of `evoniche.merge`.
+
+        Raises:
+            ValueError: The record has other scores of the first seed, so the tasks have changed.
         """
         scorer = CheckpointScorer(self.live.module, self.seeds, lambda _: self._evaluate(self.training))
         genome = RecipeGenome(self.seeds)
@@ -85,16 +88,16 @@ class MergeRun:
         )
 
     def table(self, training: NDArray[Any], best: Recipe) -> dict[str, dict[str, float]]:
-        """Mean scores of each seed and of the merged model, on the training cases and on those held out.
+        """Compute the mean scores of each seed and of the merged model, on the training and the held-out cases.
 
-        Where those held out cannot be scored, or Ctrl-C comes meanwhile, they are left out.
+        If the held-out cases cannot be scored, or Ctrl-C interrupts that, they are left out with a warning.
 
         Args:
-            training: The scores of each seed on the training cases, and at last those of the merged model.
+            training: The scores on the training cases, a row for each seed and the last row for the merged model.
             best: The merged model.
 
         Returns:
-            Name of the model, the merged one last -> task -> mean score; "average" is the mean over tasks.
+            Model -> task -> mean score, the merged model last; "average" is the mean over tasks.
         """
         merged = "merged"
         while merged in self.seeds.labels:
@@ -116,10 +119,10 @@ class MergeRun:
         return {f"{task} (held out)": mean for task, mean in means.items()}
 
     def _evaluate(self, scorer: MultiTaskScorer) -> NDArray[np.float64]:
-        """The scores of the live model.
+        """Score the model in memory.
 
         Raises:
-            ValueError: Scores that are no numbers from 0 to 1; before they are put on any record.
+            ValueError: Scores are not numbers from 0 to 1. Nothing has been recorded then.
         """
         with torch.no_grad():
             found = scorer(self.live.whole)
@@ -135,7 +138,7 @@ class MergeRun:
         return np.asarray(found, dtype=np.float64)
 
     def _about(self) -> str:
-        """What a record is of: the models and the tasks."""
+        """A text that identifies the models and tasks of a record."""
         digests = ["".join(files.values()).encode() for files in self.seeds.digests]
         models = ", ".join(hashlib.sha256(digest).hexdigest()[:12] for digest in digests)
         tasks = [f"{name} {columns.stop - columns.start}" for name, columns in self.training.slices.items()]

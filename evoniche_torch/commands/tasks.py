@@ -1,4 +1,4 @@
-"""What a merge is asked, as it is named on the command line."""
+"""Makes one scorer of the functions and tasks that the command line names."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ def read_tasks(
     weights: dict[str, float] | None = None,
     harness: dict[str, Any] | None = None,
 ) -> MultiTaskScorer:
-    """Scorers of live models, joined: the cases of one after those of another.
+    """Join functions and tasks into one scorer: the cases of one after those of another.
 
     Args:
-        functions: "file.py:function", each a function of a model that gives the scores of its cases.
+        functions: Names as "file.py:function" or "package.module:function". Each function takes a model and returns
+            the scores of its cases.
         tasks: Names or YAML files of tasks for lm-evaluation-harness.
-        weights: name -> how much a task counts as a whole; all the same when None. The name is the function's, or the
-            task's without folder and ending.
+        weights: Name -> how much a task counts as a whole; all the same when None. The name is that of the function,
+            or that of the task without folder and ending.
         harness: More arguments of `LmEvalScorer`.
 
     Raises:
-        ValueError: No such file or function, a name that comes twice, weights of other names, or arguments that
-            `LmEvalScorer` has not.
+        ValueError: A file or function does not exist, a name occurs twice, weights have other names, or
+            `LmEvalScorer` lacks an argument.
     """
     scorers: dict[str, Evaluate] = {}
     for spec in functions:
@@ -58,7 +59,7 @@ def read_tasks(
 
 
 def _of_task(harness: dict[str, Any], name: str, count: int) -> dict[str, Any]:
-    """The arguments for one of several tasks: of those that are given task by task, its own."""
+    """The arguments for one of several tasks; of those that are given task by task, only its own."""
     if count == 1:
         return harness
     split = {key: value for key in ("metric", "filter", "samples") if isinstance(value := harness.get(key), dict)}
@@ -74,7 +75,7 @@ def _take(scorers: dict[str, Evaluate], name: str, scorer: Evaluate) -> None:
 @final
 @attrs.frozen(eq=False)
 class _Function:
-    """A function of the user's, which fails with one readable line."""
+    """A function of the user; when it fails, the message is one readable line."""
 
     spec: str
     function: Evaluate
@@ -92,7 +93,7 @@ class _Function:
 @final
 @attrs.frozen(eq=False)
 class _Task:
-    """A task of the harness, likewise."""
+    """A task of the harness; when it fails, the message is one readable line."""
 
     name: str
     scorer: LmEvalScorer

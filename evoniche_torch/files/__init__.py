@@ -1,4 +1,4 @@
-"""Models on disk: which files they have, what is in them, and whether they fit together."""
+"""Models on disk: which files belong to one, what the files hold, and whether several models fit together."""
 
 from evoniche_torch.files.cache import Cache
 from evoniche_torch.files.compatibility import MergeError, refuse_mismatches, tensor_mismatches

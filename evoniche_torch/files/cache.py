@@ -1,7 +1,7 @@
-"""What took a pass over large files to find out, kept in a folder of our own for the next time.
+"""A cache of what takes a pass over large files to compute: their digests, and the dot products of models.
 
-The folder is $EVONICHE_CACHE, else $XDG_CACHE_HOME/evoniche, else ~/.cache/evoniche. It may be removed at any time, and
-what is in it that cannot be used is made again.
+The folder is $EVONICHE_CACHE, else $XDG_CACHE_HOME/evoniche, else ~/.cache/evoniche. It may be removed at any time;
+what cannot be used in it is computed again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 
 def cache_folder() -> Path | None:
-    """Where the cache is; None where there is no home folder."""
+    """The usual folder of the cache; None where there is no home folder."""
     if given := os.environ.get("EVONICHE_CACHE"):
         return Path(given)
     shared = os.environ.get("XDG_CACHE_HOME", "")
@@ -47,10 +47,10 @@ def cache_folder() -> Path | None:
 
 
 def clear_cache(folder: Path | None = None) -> None:
-    """Remove the cache: the files that it has written, and its folder if nothing else is in there.
+    """Remove the files that the cache has written, and its folder if nothing else is in there.
 
     Args:
-        folder: Which; the usual one when None.
+        folder: The folder of the cache; the usual one when None.
     """
     folder = folder or cache_folder()
     if folder is None or not folder.is_dir():
@@ -68,25 +68,25 @@ class Cache:
     """Digests of files and sums of dot products."""
 
     def __init__(self, where: Path | str | bool = True) -> None:
-        """A cache.
+        """Choose the folder.
 
         Args:
-            where: A folder, True for the usual one, False to keep nothing.
+            where: A folder, True for the usual one, or False to keep nothing.
         """
         self.folder = cache_folder() if where is True else None if where is False else Path(where)
         self._writable = self.folder is not None
 
     def digests(self, files: Sequence[Path], *, done: Callable[[int], object] = lambda _: None) -> list[str]:
-        """SHA-256 of the contents of files, as hexadecimal digits.
+        """The SHA-256 of each file in hexadecimal digits.
 
-        Those that were digested before, and have the same place, size, time and inode since, are not read.
+        A file whose digest is in the cache is not read as long as its place, size, time and inode are the same.
 
         Args:
-            files: Which.
-            done: Called with the size of each file that is through.
+            files: The files.
+            done: Called with the size of each file that is finished.
 
         Raises:
-            MergeError: A file that cannot be read.
+            MergeError: A file cannot be read.
         """
         known = self._known()
         fresh: dict[str, list[Any]] = {}
@@ -112,14 +112,14 @@ class Cache:
         return results
 
     def load_sums(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-        """Sums of dot products that were kept.
+        """Read the blocks of a Gram table.
 
         Args:
-            key: What they are of.
-            shape: What their shape must be.
+            key: A digest of all that the blocks depend on.
+            shape: The shape that they must have.
 
         Returns:
-            The sums; None where there are none, or none that can be used.
+            The blocks; None where there are none, or where they cannot be used.
         """
         if self.folder is None:
             return None
@@ -135,7 +135,7 @@ class Cache:
         return sums if good else None
 
     def save_sums(self, key: str, sums: NDArray[np.float64]) -> None:
-        """Keep sums of dot products."""
+        """Keep the blocks of a Gram table."""
         data = io.BytesIO()
         np.savez(data, key=np.array(key), sums=sums)
         self._write(f"{_SUMS}/{key}.npz", data.getvalue())
@@ -151,7 +151,7 @@ class Cache:
         return files if isinstance(files, dict) else {}
 
     def _write(self, name: str, data: bytes) -> None:
-        """Others read the old file until the new one is whole. A cache that cannot be written is said once."""
+        """Write a file as a whole; a cache that cannot be written is given up with one warning."""
         if self.folder is None or not self._writable:
             return
         try:

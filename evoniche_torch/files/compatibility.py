@@ -1,4 +1,4 @@
-"""Whether models can be merged, and all that stands against it at once."""
+"""Finds out whether models can be merged, and names all that differs between them at once."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ IGNORED = frozenset({
     "return_dict", "router_aux_loss_coef", "unsloth_fixed", "unsloth_version", "embd_pdrop", "attn_pdrop",
     "resid_pdrop",
 })  # fmt: skip
-"""Keys of config.json that may differ: they say how a model was stored or trained, not what it computes. So may those
-that begin with "_" (but for _class_name) and those with "dropout" or "layerdrop" in them."""
+"""Keys of config.json that may differ: they say how a model was stored or trained, not what it computes. Keys that
+begin with "_" (except _class_name) or contain "dropout" or "layerdrop" may differ as well."""
 
 NOTED = frozenset({
     "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id", "sep_token_id",
     "cls_token_id", "mask_token_id", "decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id",
     "sample_size", "id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task", "auto_map",
 })  # fmt: skip
-"""Keys of config.json that may differ, but then something is said about it."""
+"""Keys of config.json that may differ too, but then a warning is logged."""
 
 _SHOWN = 20
 _KINDS = ("model_type", "architectures", "_class_name")
@@ -38,18 +38,18 @@ _VOCABULARIES = ("tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "sp
 
 @final
 class MergeError(ValueError):
-    """Models that cannot be merged, and why."""
+    """Models cannot be merged; the message says why."""
 
 
 def refuse_mismatches(mismatches: Sequence[str], hints: Sequence[str] = ()) -> None:
-    """Refuse models between which something does not fit.
+    """Refuse models if there is any mismatch.
 
     Args:
-        mismatches: What does not fit.
-        hints: Ways out.
+        mismatches: One text for each thing that does not fit.
+        hints: Ways out, which the message ends with.
 
     Raises:
-        MergeError: With all that does not.
+        MergeError: There are mismatches, which the message lists.
     """
     if mismatches:
         more = f"\n  ... and {len(mismatches) - _SHOWN} more" if len(mismatches) > _SHOWN else ""
@@ -61,12 +61,15 @@ def refuse_mismatches(mismatches: Sequence[str], hints: Sequence[str] = ()) -> N
 def tensor_mismatches(
     labels: Sequence[str], models: Sequence[Mapping[str, TensorInfo]], *, dtypes: bool = True
 ) -> list[str]:
-    """What differs in the names, shapes and dtypes of tensors from those of the first model.
+    """Compare the names, shapes and dtypes of all tensors with those of the first model.
 
     Args:
-        labels: What each model is called.
-        models: The tensors of each by name.
-        dtypes: Whether dtypes must agree; if not, those that are merged may still not meet others.
+        labels: The name of each model.
+        models: The tensors of each model by name.
+        dtypes: Whether dtypes must be equal; if False, a float tensor still cannot meet an integer one.
+
+    Returns:
+        One text for each difference.
     """
     found = []
     first = models[0]
@@ -86,14 +89,17 @@ def tensor_mismatches(
 def config_mismatches(
     labels: Sequence[str], configs: Sequence[Mapping[str, Any] | None], *, ignore: Collection[str] = ()
 ) -> list[str]:
-    """What differs in config.json from that of the first model that has one, and would change what is computed.
+    """Compare what each config.json says about the computation with the first one.
 
-    A key that is missing counts as one that is null, false or empty. Keys that are `NOTED` are logged.
+    A missing key equals one that is null, false or empty. Differences in keys of `NOTED` are logged.
 
     Args:
-        labels: What each model is called.
-        configs: The configuration of each; None where there is none.
-        ignore: Keys that may differ, as "rope_theta" or, inside of another, "text_config.rope_theta".
+        labels: The name of each model.
+        configs: The configuration of each model; None where there is none.
+        ignore: Keys that may differ, such as "rope_theta" or, for a nested key, "text_config.rope_theta".
+
+    Returns:
+        One text for each difference.
     """
     given = [(label, _unified(config)) for label, config in zip(labels, configs, strict=True) if config is not None]
     found: list[str] = []
@@ -113,11 +119,14 @@ def config_mismatches(
 
 
 def tokenizer_mismatches(labels: Sequence[str], folders: Sequence[Path | None]) -> list[str]:
-    """What differs in vocabularies from that of the first model that has one.
+    """Compare each vocabulary with that of the first model that has one.
 
     Args:
-        labels: What each model is called.
-        folders: Where its tokenizer is; None where there is none.
+        labels: The name of each model.
+        folders: The folder of each tokenizer; None where there is none.
+
+    Returns:
+        One text for each difference.
     """
     first: tuple[str, Path] | None = None
     found = []
@@ -147,7 +156,7 @@ def _matters(key: str) -> bool:
 
 
 def _unified(config: Mapping[str, Any]) -> dict[str, Any]:
-    """As transformers 5 writes it, with what is derived from other keys where they are left out."""
+    """A config as transformers 5 writes it, in which keys that were left out have the value derived from others."""
     unified = {
         key: _unified(value) if key.endswith("_config") and isinstance(value, Mapping) else value
         for key, value in config.items()
@@ -196,7 +205,7 @@ def _tokenizers(label: str, folder: Path, other_label: str, other: Path) -> list
 
 
 def _contents(name: str, one: bytes, two: bytes) -> list[str]:
-    """What differs between two files of a tokenizer that are not equal byte for byte."""
+    """Compare two files of tokenizers whose bytes differ."""
     if name == "tokenizer.json":
         a, b = json.loads(one), json.loads(two)
         parts = [
@@ -215,14 +224,14 @@ def _contents(name: str, one: bytes, two: bytes) -> list[str]:
 
 
 def _vocabulary(found: Any) -> dict[str, Any]:
-    """Token -> id, or -> [id, score] where tokens are listed with a score."""
+    """Token -> id, or -> [id, score] in vocabularies that list tokens with scores."""
     if isinstance(found, dict):
         return found
     return {piece: [number, score] for number, (piece, score) in enumerate(found)}
 
 
 def _merges(found: Sequence[Any]) -> list[str]:
-    """Pairs, which are written as one string or as two."""
+    """The merged pairs, each of which may be written as one string or as two."""
     return [pair if isinstance(pair, str) else " ".join(pair) for pair in found]
 
 

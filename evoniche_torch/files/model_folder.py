@@ -1,4 +1,4 @@
-"""What is in a model's folder: which files hold its weights, and which others belong to it."""
+"""Finds in a model's folder the files that hold its weights, and the others that belong to it."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ class ModelFolder:
     """A model on disk, before its weights are looked at."""
 
     path: Path
-    """As it was given: a folder, or a file of weights."""
+    """The path that the user gave: a folder, or a file of weights."""
     label: str
-    """A short name."""
+    """A short name for tables and messages."""
     kind: Kind
     component: str | None
-    """Which part of a diffusers pipeline (a folder with model_index.json) is merged; None for other folders."""
+    """The part of a diffusers pipeline (a folder with model_index.json) that is merged; None for other folders."""
     weights: tuple[Path, ...]
     """The files that hold the tensors."""
     weights_folder: Path
-    """Where they are."""
+    """The folder of these files."""
     stem: str
-    """What the files' names begin with: "model", "diffusion_pytorch_model", or the name of a single file."""
+    """The start of the files' names: "model", "diffusion_pytorch_model", or the name of a single file."""
     variant: str | None
-    """Such as "fp16", which is in the names too."""
+    """The variant in the files' names, such as "fp16"; None where there is none."""
     config: dict[str, Any] | None = attrs.field(repr=False)
-    """What config.json holds."""
+    """The contents of config.json; None where there is none."""
     side_files: tuple[Path, ...] = attrs.field(repr=False)
-    """What else belongs to the model and is copied with it, relative to `path`."""
+    """The other files of the model, which are copied with it; relative to `path`."""
     weight_map: Mapping[str, str] | None = attrs.field(default=None, repr=False)
-    """Tensor -> file name, as the index of a sharded model has it; None for others."""
+    """The index of a model in several files, as tensor -> file name; None for a model in one file."""
 
 
 @attrs.frozen
@@ -77,13 +77,13 @@ def open_folder(
 
     Args:
         path: A folder of transformers or diffusers, a diffusers pipeline, or a single file of weights.
-        component: Which part of a pipeline to merge; its unet or transformer when None.
-        variant: Such as "fp16": which of the sets of weights in a folder to take.
+        component: The part of a pipeline to merge; its unet or transformer when None.
+        variant: The set of weights to take in a folder that has several, such as "fp16".
         allow_torch_files: Whether weights in torch's format may be taken where there are no others.
 
     Raises:
-        MergeError: Files that are missing, of a refused format or outside of the folder, several sets of weights of
-            which none was chosen, a broken index, or a quantised model.
+        MergeError: Files are missing, have a refused format or lie outside of the folder; none of several sets of
+            weights was chosen; the index is broken; or the model is quantised.
     """
     path = Path(path)
     try:
@@ -161,7 +161,7 @@ def _kind(choice: _Choice, config: Mapping[str, Any] | None) -> Kind:
 
 
 def _roots(folder: Path) -> tuple[Path, ...]:
-    """Where links of a folder may lead: into it, and from a snapshot of a Hugging Face hub cache to its blobs."""
+    """The folders to which links may lead: the folder itself, and for a snapshot of a Hugging Face cache its blobs."""
     for parent in (folder, *folder.parents):
         model = parent.parent.parent
         if parent.parent.name == "snapshots" and model.name.startswith("models--"):
@@ -187,7 +187,7 @@ def _json(file: Path, roots: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _plain(name: object) -> bool:
-    """Whether this is the name of a file in the same folder, on any system."""
+    """Tell whether this is the name of a file in the same folder, on any system."""
     return (isinstance(name, str) and name not in ("", ".", "..") and "\0" not in name
             and PurePosixPath(name).name == name == PureWindowsPath(name).name)  # fmt: skip
 
@@ -225,7 +225,7 @@ def _choose(folder: Path, variant: str | None, torch_files: bool) -> _Choice:
 
 
 def _choices(folder: Path, names: Sequence[str], suffixes: tuple[str, ...]) -> list[_Choice]:
-    """The sets of weights of a folder: those of the usual names, or else every file that may be one."""
+    """The sets of weights in a folder: those with the usual names, or else every file that may be one."""
     found = []
     for name in names:
         whole, index = _WHOLE.fullmatch(name), _INDEX.fullmatch(name)

@@ -1,4 +1,4 @@
-"""Safetensors files: what is in them and where, and any stretch of a tensor without the rest."""
+"""Reads safetensors files: their headers, and any part of a tensor without the rest of the file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SAFETENSORS_DTYPES: Mapping[str, torch.dtype] = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-"""What safetensors call a dtype -> what torch calls it."""
+"""The name of a dtype in the format -> the dtype of torch."""
 
 _LENGTH = 8  # bytes at the start that say how long the header is
 _KEPT = 1 << 24  # bytes: a buffer is kept for the next read up to this size
@@ -51,31 +51,31 @@ _OPEN = 128  # files of one model that are open at a time
 @final
 @attrs.frozen
 class Entry:
-    """A tensor in a file."""
+    """The place of a tensor in a file."""
 
     info: TensorInfo
     start: int
-    """Its first byte, counted from the start of the file."""
+    """The position of its first byte, counted from the start of the file."""
     stop: int
-    """The byte after its last."""
+    """The position after its last byte."""
 
 
 @final
 @attrs.frozen
 class Header:
-    """What a file says of itself."""
+    """The header of a file."""
 
     tensors: Mapping[str, Entry]
     metadata: Mapping[str, str]
     stamp: tuple[int, ...]
-    """By which a file is known again: device, inode, size and time of the last change."""
+    """Device, inode, size and time of the last change, by which the file is recognised."""
 
 
 def read_header(path: Path) -> Header:
-    """The header of a file, checked against its size.
+    """Read the header of a file and check it against the size of the file.
 
     Raises:
-        MergeError: The file is missing, truncated, garbled, or of a packed dtype that torch cannot hold.
+        MergeError: The file is missing, truncated or garbled, or has a packed dtype, which torch cannot hold.
     """
     try:
         with safe_open(path, framework="pt"):
@@ -96,10 +96,10 @@ def read_header(path: Path) -> Header:
 
 
 def parse_json(data: bytes, path: Path) -> dict[str, Any]:
-    """A JSON object in which no key comes twice.
+    """Read a JSON object in which no key occurs twice.
 
     Raises:
-        MergeError: It is none, or a key comes twice, so that readers would differ in what they take.
+        MergeError: The data are something else, or a key occurs twice, so that two readers might take different values.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -141,13 +141,13 @@ def _stamp(descriptor: int) -> tuple[int, ...]:
 
 @final
 class SafetensorsWeights:
-    """The tensors of one model in one or more files. Nothing but what is asked for is read; not safe for threads."""
+    """The tensors of one model in one or more files. Only what is asked for is read. Each thread needs a `twin`."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         """Read the headers.
 
         Raises:
-            MergeError: A file that cannot be read, or a tensor that is in two of them.
+            MergeError: A file cannot be read, or two files hold the same tensor.
         """
         self._headers = {file: read_header(file) for file in files}
         self._places: dict[str, tuple[Path, Entry]] = {}
@@ -157,7 +157,7 @@ class SafetensorsWeights:
                     raise MergeError(f"{file}: {name} is in {self._places[name][0].name} too.")
                 self._places[name] = (file, entry)
         self.tensors = {name: entry.info for name, (_, entry) in self._places.items()}
-        """What each tensor is like."""
+        """Name -> name, shape and dtype of each tensor."""
         self._closed = False
         self._open_anew()
 
@@ -167,14 +167,14 @@ class SafetensorsWeights:
         weakref.finalize(self, _close_all, self._files)  # whoever forgets to close them
 
     def file_of(self, name: str) -> Path:
-        """Where a tensor lies."""
+        """The file that holds a tensor."""
         return self._places[name][0]
 
     def read(self, name: str, low: int, high: int) -> torch.Tensor:
-        """Numbers low .. high - 1 of a tensor, flat; valid until the next read.
+        """The numbers low .. high - 1 of a flattened tensor, which the next read overwrites.
 
         Raises:
-            MergeError: The file was changed since it was opened.
+            MergeError: The file was changed or removed since it was opened.
         """
         path, entry = self._places[name]
         width = entry.info.dtype.itemsize
@@ -191,7 +191,7 @@ class SafetensorsWeights:
         return buffer.view(entry.info.dtype)
 
     def twin(self) -> SafetensorsWeights:
-        """The same for another thread: with files of its own."""
+        """The same tensors for another thread, which opens the files for itself."""
         twin = copy.copy(self)
         twin._open_anew()
         return twin
@@ -212,7 +212,7 @@ class SafetensorsWeights:
         if (file := self._files.get(path)) is not None:
             return file
         if self._closed:
-            raise ValueError("these seeds are closed: open the models anew to read them.")
+            raise ValueError("these seeds are closed: open the models again to read them.")
         if len(self._files) >= _OPEN:
             oldest = next(iter(self._files))
             os.close(self._files.pop(oldest).fileno())
@@ -222,7 +222,7 @@ class SafetensorsWeights:
             raise MergeError(f"{path}: was removed since it was opened ({error}).") from error
         if _stamp(descriptor) != self._headers[path].stamp:
             os.close(descriptor)
-            raise MergeError(f"{path}: was changed since it was opened: open the models anew.")
+            raise MergeError(f"{path}: was changed since it was opened: open the models again.")
         self._files[path] = io.FileIO(descriptor, closefd=False)
         return self._files[path]
 

@@ -1,4 +1,4 @@
-"""What belongs to a model beside its weights, and is copied with it: configuration, tokenizer, licence."""
+"""The files that belong to a model beside its weights and are copied with it: configuration, tokenizer, licence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["TORCH_SUFFIXES", "components", "matches", "pipeline_files", "side_files"]
 
 TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
-"""How weights in torch's own format are called."""
+"""The endings of files with weights in torch's own format."""
 
 _OTHERS = (*TORCH_SUFFIXES, ".h5", ".msgpack", ".onnx", ".onnx_data", ".gguf", ".tflite", ".pb", ".ot", ".flashpack")
 _PATTERNS = (
@@ -22,11 +22,11 @@ _PATTERNS = (
 
 
 def side_files(folder: Path, config: Mapping[str, Any] | None) -> Iterator[Path]:
-    """Those of one model: never its weights, in whatever format, nor its README.
+    """Find the side files of one model. Its weights, in whatever format, and its README are none of them.
 
     Args:
-        folder: Where the model is.
-        config: Its config.json. Python files belong to it if that speaks of them (auto_map).
+        folder: The folder of the model.
+        config: The contents of its config.json. If that has an auto_map, Python files belong to the model too.
     """
     code = "auto_map" in (config or {})
     for file in folder.iterdir():
@@ -40,14 +40,14 @@ def side_files(folder: Path, config: Mapping[str, Any] | None) -> Iterator[Path]
 
 
 def pipeline_files(path: Path, index: Mapping[str, Any], component: str) -> Iterator[Path]:
-    """Those of a diffusers pipeline: its own, those of the merged component, and all other components.
+    """Find the side files of a diffusers pipeline: its own, those of the merged component, and all other components.
 
-    Other components that have safetensors are taken without their weights in other formats.
+    Where another component has safetensors, its weights in other formats are left out.
 
     Args:
         path: The folder of the pipeline.
-        index: Its model_index.json.
-        component: The merged one.
+        index: The contents of its model_index.json.
+        component: The component that is merged.
     """
     yield from side_files(path, None)
     yield from side_files(path / component, None)
@@ -57,7 +57,7 @@ def pipeline_files(path: Path, index: Mapping[str, Any], component: str) -> Iter
 
 
 def components(index: Mapping[str, Any]) -> list[str]:
-    """The parts that a pipeline has, by its model_index.json: name -> [library, class]."""
+    """The names of a pipeline's components, which its model_index.json has as name -> [library, class]."""
     return [
         name
         for name, value in index.items()
@@ -66,7 +66,7 @@ def components(index: Mapping[str, Any]) -> list[str]:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a file's name fits one of the patterns, upper or lower case."""
+    """Tell whether a file's name fits one of the patterns, in upper or lower case."""
     return any(fnmatch(name.lower(), pattern) for pattern in patterns)
 
 

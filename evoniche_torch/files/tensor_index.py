@@ -1,4 +1,4 @@
-"""Which number of which tensor stands where in the flat parameter index."""
+"""The flat parameter index: the position of every number of every tensor of a model."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from numpy.typing import NDArray
 __all__ = ["MERGED_DTYPES", "TensorIndex", "TensorInfo", "natural_key"]
 
 MERGED_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-"""The dtypes whose tensors are merged; all others are copied from the first seed."""
+"""Tensors of these dtypes are merged; those of all others are copied from the first seed."""
 
 
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """A sorting key in which layers.2 comes before layers.10."""
+    """A key by which names are sorted with their numbers in order.
+
+    >>> sorted(["layers.10", "layers.2"], key=natural_key)
+    ['layers.2', 'layers.10']
+    """
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part)
 
 
 @final
 @attrs.frozen
 class TensorInfo:
-    """What a tensor is like."""
+    """The name, shape and dtype of a tensor."""
 
     name: str
     shape: tuple[int, ...]
@@ -33,7 +37,7 @@ class TensorInfo:
 
     @property
     def size(self) -> int:
-        """Numbers in it."""
+        """How many numbers the tensor has."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -42,18 +46,23 @@ class TensorInfo:
 class TensorIndex:
     """The float tensors of a model, one after the other in the natural order of their names.
 
-    The order does not depend on the file or module that they come from, so a recipe fits both. Tensors that share
-    their numbers (tied weights) are there once; integer and boolean tensors, and empty ones, are not.
+    The order does not depend on the file or module that the tensors come from, so a recipe fits both. Tensors that
+    share their numbers (tied weights) count once. Integer, boolean and empty tensors are not part of the index.
+
+    >>> tensors = {name: TensorInfo(name, (2,), torch.float32) for name in ("b", "a")}
+    >>> index = TensorIndex.of(tensors)
+    >>> index.size, index.span("b"), list(index.pieces(1, 4))
+    (4, (2, 4), [('a', 1, 2), ('b', 0, 2)])
     """
 
     merged: tuple[TensorInfo, ...]
-    """The tensors in the flat index, in its order."""
+    """The tensors of the flat index, in its order."""
     copied: tuple[TensorInfo, ...]
-    """What is copied from the first seed."""
+    """The tensors that are copied from the first seed."""
     tied: Mapping[str, str]
-    """Names of the same numbers as another tensor: alias -> its name."""
+    """Other names of the same numbers: alias -> the name of the tensor."""
     starts: NDArray[np.int64] = attrs.field(init=False)
-    """Where each merged tensor begins, and at last the size; shape (tensors + 1,)."""
+    """The flat position at which each merged tensor begins, and last the size; shape (tensors + 1,)."""
     _places: Mapping[str, int] = attrs.field(init=False, repr=False)
 
     @starts.default
@@ -66,7 +75,7 @@ class TensorIndex:
 
     @classmethod
     def of(cls, tensors: Mapping[str, TensorInfo], tied: Mapping[str, str] | None = None) -> TensorIndex:
-        """The index of a model.
+        """Make the index of a model.
 
         Args:
             tensors: All tensors by name, tied ones too.
@@ -82,20 +91,20 @@ class TensorIndex:
 
     @property
     def size(self) -> int:
-        """Numbers in the flat index."""
+        """How many numbers the flat index has."""
         return int(self.starts[-1])
 
     def span(self, name: str) -> tuple[int, int]:
-        """Where a merged tensor (or an alias of one) starts and stops in the flat index.
+        """The flat positions at which a merged tensor, or an alias of one, starts and stops.
 
         Raises:
-            KeyError: No such tensor is merged.
+            KeyError: No tensor of this name is merged.
         """
         place = self._places[self.tied.get(name, name)]
         return int(self.starts[place]), int(self.starts[place + 1])
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[str, int, int]]:
-        """What lies between two flat positions: tensor by tensor its name and the range of its own numbers."""
+        """The tensors between two flat positions: for each its name, and the range of its own numbers."""
         place = int(np.searchsorted(self.starts, start, side="right")) - 1
         while start < stop:
             first, end = int(self.starts[place]), int(self.starts[place + 1])

@@ -1,4 +1,4 @@
-"""Weights in torch's own format (.bin, .pt, .pth, .ckpt), where someone allows them."""
+"""Reads weights in torch's own format (.bin, .pt, .pth, .ckpt), where the user allows that."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _NESTED = "state_dict"  # where training libraries keep the weights in a checkpo
 
 @final
 class TorchWeights:
-    """The tensors of one model. Memory-mapped where the file allows it, and never unpickled beyond tensors."""
+    """The tensors of one model, memory-mapped where the file allows it. Nothing but tensors is ever unpickled."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         """Load the files.
 
         Raises:
-            MergeError: A file that cannot be read without running code of its own, that holds other things than
-                tensors, or a tensor that is in two files.
+            MergeError: A file cannot be read without running code of its own, holds other things than tensors, or
+                holds a tensor that another file holds as well.
         """
         self._flat: dict[str, torch.Tensor] = {}
         self.tensors: dict[str, TensorInfo] = {}
-        """What each tensor is like."""
+        """Name -> name, shape and dtype of each tensor."""
         self._files: dict[str, Path] = {}
         self._closed = False
         for file in files:
@@ -47,21 +47,21 @@ class TorchWeights:
                 self._files[name] = file
 
     def file_of(self, name: str) -> Path:
-        """Where a tensor lies."""
+        """The file that holds a tensor."""
         return self._files[name]
 
     def read(self, name: str, low: int, high: int) -> torch.Tensor:
-        """Numbers low .. high - 1 of a tensor, flat: a view."""
+        """The numbers low .. high - 1 of a flattened tensor, as a view."""
         if self._closed:
-            raise ValueError("these seeds are closed: open the models anew to read them.")
+            raise ValueError("these seeds are closed: open the models again to read them.")
         return self._flat[name][low:high]
 
     def twin(self) -> TorchWeights:
-        """The same for another thread."""
+        """The same tensors, for another thread."""
         return copy.copy(self)
 
     def close(self) -> None:
-        """Let go of the tensors."""
+        """Release the tensors."""
         self._closed = True
         self._flat = {}
 

@@ -1,4 +1,4 @@
-"""The tensors of models on disk, in whatever files, and whether they can be merged."""
+"""Opens models on disk, in files of either format, and checks that they can be merged."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class Weights(Protocol):
 
     @property
     def tensors(self) -> Mapping[str, TensorInfo]:
-        """What each tensor is like."""
+        """Name -> name, shape and dtype of each tensor."""
 
     def file_of(self, name: str) -> Path:
-        """Where a tensor lies."""
+        """The file that holds a tensor."""
 
     def read(self, name: str, low: int, high: int) -> torch.Tensor:
-        """Numbers low .. high - 1 of a tensor, flat; valid until the next read."""
+        """The numbers low .. high - 1 of a flattened tensor, which the next read may overwrite."""
 
     def twin(self) -> Weights:
-        """The same for another thread."""
+        """The same tensors, for another thread."""
 
     def close(self) -> None:
         """Close the files."""
@@ -51,16 +51,19 @@ class Weights(Protocol):
 def open_models(
     paths: Sequence[str | PathLike[str]], *, component: str | None, variant: str | None, allow_torch_files: bool
 ) -> tuple[list[ModelFolder], list[Weights]]:
-    """Find the files of models and read what is in them.
+    """Find the files of models and open them.
 
     Args:
         paths: Folders or files.
-        component: As in `open_folder`.
-        variant: Likewise.
-        allow_torch_files: Likewise.
+        component: See `open_folder`.
+        variant: See `open_folder`.
+        allow_torch_files: See `open_folder`.
+
+    Returns:
+        The folders, and the tensors of each.
 
     Raises:
-        MergeError: At least one cannot be opened; all that cannot are named.
+        MergeError: Some cannot be opened; the message names them all.
     """
     folders: list[ModelFolder] = []
     opened: list[Weights] = []
@@ -89,14 +92,14 @@ def check_models(
     """Refuse models that do not fit together.
 
     Args:
-        labels: What each model is called.
-        folders: Their files.
-        infos: Their tensors.
-        ignore: Keys of config.json in which they may differ; "tokenizer" for their vocabularies.
-        mixed_dtypes: Whether they may differ in their float dtypes.
+        labels: The name of each model.
+        folders: The folder of each model.
+        infos: The tensors of each model by name.
+        ignore: Keys of config.json in which models may differ; "tokenizer" stands for their vocabularies.
+        mixed_dtypes: Whether models may differ in their float dtypes.
 
     Raises:
-        MergeError: With all that does not fit.
+        MergeError: Something does not fit; the message lists it all.
     """
     hints = []
     found = config_mismatches(labels, [folder.config for folder in folders], ignore=ignore)
@@ -119,15 +122,18 @@ def check_models(
 def tied_tensors(
     folder: ModelFolder, infos: Mapping[str, TensorInfo], models: Sequence[Weights]
 ) -> dict[str, str]:
-    """Tensors that are stored twice, as the configuration lets expect: alias -> the name that comes first.
+    """Find tied weights, which a file may hold twice.
 
-    They have two or more dimensions, and equal bytes in every model. A configuration that leaves tie_word_embeddings
-    out may tie them too, as transformers leaves out what is usual for a model.
+    Tied tensors have two or more dimensions, and equal bytes in every model. A configuration without
+    tie_word_embeddings may tie them too, since transformers leaves out what is the default of a model.
 
     Args:
         folder: The first model.
-        infos: Its tensors.
+        infos: The tensors of the first model by name.
         models: All models, with tensors of the same names and shapes.
+
+    Returns:
+        Alias -> the name that comes first.
     """
     if folder.config is None or folder.kind != "transformers" or not _may_tie(folder.config):
         return {}
@@ -149,7 +155,7 @@ def tied_tensors(
 
 
 def equal_tensors(one: Weights, name: str, other: Weights, other_name: str, size: int) -> bool:
-    """Whether two tensors of one size and dtype have the same bytes; they may be of the same model."""
+    """Tell whether two tensors of one size and dtype, of one model or of two, have the same bytes."""
     for low in range(0, size, _COMPARED):
         high = min(low + _COMPARED, size)
         if _bytes(one.read(name, low, high)) != _bytes(other.read(other_name, low, high)):

@@ -1,4 +1,4 @@
-"""Models as seeds and genomes, in memory or on disk, and merged models in live modules."""
+"""Models in memory or on disk as the seeds of a merge, networks as genomes, and recipes loaded into live modules."""
 
 from evoniche_torch.models.checkpoint_seeds import CheckpointSeeds
 from evoniche_torch.models.module_genome import ModuleGenome, split_tensors

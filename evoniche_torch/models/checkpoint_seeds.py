@@ -1,4 +1,4 @@
-"""Seeds on disk."""
+"""Models on disk as seeds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ _SAME = 1e-13  # 1 - cos^2 of models below it is nothing but rounding
 class CheckpointSeeds(TensorSeeds):
     """Models on disk as seeds: folders of transformers or diffusers, or bare safetensors files.
 
-    Only what is asked for is read, so memory does not grow with the models. They must not change while they are open.
+    Only what is asked for is read, so memory does not grow with the models. The files must not change while they are
+    open. Close the seeds, or use them in a with statement:
+
+        with CheckpointSeeds(["maths-7b", "agent-7b"]) as seeds:
+            evolution = evoniche.merge(seeds, scorer)
     """
 
     def __init__(
@@ -58,23 +62,24 @@ class CheckpointSeeds(TensorSeeds):
         cache: Path | bool = True,
         progress: bool = False,
     ) -> None:
-        """Open the models and see whether they can be merged.
+        """Open the models and check that they can be merged.
 
         Args:
             models: K folders or files of one architecture.
-            base: What all were fine-tuned from: then the differences from it are merged.
-            component: Which part of diffusers pipelines to merge; their unet or transformer when None.
-            variant: Such as "fp16": which of the sets of weights in the folders to take.
+            base: The model from which all were fine-tuned; if given, the differences from it are merged.
+            component: The part of diffusers pipelines to merge; their unet or transformer when None.
+            variant: The set of weights to take in folders that have several, such as "fp16".
             mixed_dtypes: Whether models of different float dtypes may be merged; the result is like one of them.
-            ignore: Keys of config.json that may differ; "tokenizer" for different vocabularies.
-            allow_torch_files: Whether weights in torch's format may be read (never more of them than tensors).
-            check_finite: Read everything now to find NaN and infinity; else they are found when dot products are.
-            cache: Where digests and dot products are kept: a folder, True for the usual one, False for nowhere.
-            progress: Show bars.
+            ignore: Keys of config.json that may differ; "tokenizer" stands for different vocabularies.
+            allow_torch_files: Whether weights in torch's format may be read. Nothing but tensors is read from them.
+            check_finite: Whether to look for NaN and infinity now, which reads everything; otherwise they are found
+                when dot products are first needed.
+            cache: Where to keep digests and dot products: a folder, True for the usual one, or False for nowhere.
+            progress: Show progress bars.
 
         Raises:
-            ValueError: No models.
-            MergeError: Files that are missing, broken or unsafe, and all that differs between the models.
+            ValueError: There are no models.
+            MergeError: Files are missing, broken or unsafe, or the models differ; the message lists everything.
         """
         if isinstance(models, str | PathLike) or not len(models):
             raise ValueError(f"CheckpointSeeds(models=...) must be a list of folders or files, got {models!r}.")
@@ -95,7 +100,7 @@ class CheckpointSeeds(TensorSeeds):
         self.index = TensorIndex.of(infos[0], tied_tensors(folders[0], infos[0], self._weights))
         if not self.index.size:
             raise MergeError(f"{self.folders[0].path}: has no float tensors, there is nothing to merge.")
-        self._say_what_is_copied()
+        self._warn_of_copied_tensors()
         if check_finite:
             self.check_finite()
 
@@ -115,12 +120,12 @@ class CheckpointSeeds(TensorSeeds):
             weights.close()
 
     def read(self, seed: int, name: str, low: int, high: int) -> torch.Tensor:
-        """Numbers low .. high - 1 of a tensor, read into a buffer that the next `read` of this seed uses again."""
+        """The numbers low .. high - 1 of a tensor, in a buffer that the next `read` of this seed overwrites."""
         return self._weights[seed].read(name, low, high)
 
     @cached_property
     def digests(self) -> tuple[dict[str, str], ...]:
-        """For each of `folders`: file of weights, relative to the folder -> SHA-256 of its contents."""
+        """For each of `folders`: the name of each file of weights, relative to the folder -> its SHA-256."""
         files = [file for folder in self.folders for file in folder.weights]
         size = sum(file.stat().st_size for file in files if file.exists())
         with tqdm(total=size, desc="digests", unit="B", unit_scale=True, disable=not self._progress) as bar:
@@ -128,18 +133,18 @@ class CheckpointSeeds(TensorSeeds):
         return tuple({_inner_name(folder, file): next(found) for file in folder.weights} for folder in self.folders)
 
     def check_finite(self) -> None:
-        """Read everything, unless that has been done.
+        """Look for NaN and infinity, which reads everything unless dot products are there already.
 
         Raises:
-            MergeError: A tensor that has NaN or infinity in it, naming it and the model.
+            MergeError: A tensor has NaN or infinity in it; the message names it and the model.
         """
         _ = self._table  # they show in the sums
 
     def gram_table(self) -> GramTable:
-        """Made in one pass over the models, or found in the cache.
+        """The Gram matrices of blocks, found in the cache or made in one pass over the models.
 
         Raises:
-            MergeError: A tensor that has NaN or infinity in it, naming it and the model.
+            MergeError: A tensor has NaN or infinity in it; the message names it and the model.
         """
         sums = None
         if self._cache.folder is not None:
@@ -153,12 +158,12 @@ class CheckpointSeeds(TensorSeeds):
             if self._cache.folder is not None:
                 self._cache.save_sums(self._key, sums)
         table = GramTable(sums, self.vectors)
-        self._say_what_is_the_same(table.total)
+        self._warn_of_equal_models(table.total)
         return table
 
     @cached_property
     def _key(self) -> str:
-        """What the sums depend on."""
+        """A digest of all that the sums depend on."""
         parts = {
             "format": _SUMS_FORMAT,
             "block": GRAM_BLOCK,
@@ -168,7 +173,7 @@ class CheckpointSeeds(TensorSeeds):
         }
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def _say_what_is_copied(self) -> None:
+    def _warn_of_copied_tensors(self) -> None:
         first, *others = self._weights
         differing = [
             tensor.name
@@ -179,7 +184,7 @@ class CheckpointSeeds(TensorSeeds):
             _log.warning("{} tensors that are no floats differ between the models (such as {}): they are copied from "
                            "{}.", len(differing), differing[0], self.labels[0])  # fmt: skip
 
-    def _say_what_is_the_same(self, gram: NDArray[np.float64]) -> None:
+    def _warn_of_equal_models(self, gram: NDArray[np.float64]) -> None:
         for (i, one), (j, other) in combinations(enumerate(self.labels), 2):
             if gram[i, i] * gram[j, j] - gram[i, j] ** 2 <= _SAME * gram[i, i] * gram[j, j] and gram[i, j]:
                 _log.warning("{} and {} are the same model, or multiples of each other: merging them adds nothing.",
@@ -191,7 +196,7 @@ class CheckpointSeeds(TensorSeeds):
 
 
 def _distinct(folders: Sequence[ModelFolder]) -> list[str]:
-    """Labels, with the folder above where two are equal, and a number where that does not help."""
+    """Labels that differ: with the folder above where two are equal, and a number where that does not help."""
     labels = [folder.label for folder in folders]
     longer = [f"{folder.path.resolve().parent.name}/{folder.label}" for folder in folders]
     labels = [long if labels.count(label) > 1 else label for label, long in zip(labels, longer, strict=True)]

@@ -1,4 +1,4 @@
-"""Dot products of models on disk, summed in one pass over them."""
+"""Sums up the dot products of models on disk in one pass over their files."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def sum_grams(
     based: bool,
     progress: Callable[[int], object],
 ) -> NDArray[np.float64]:
-    """The blocks of a `GramTable`: the Gram matrix of each block of the flat index, shape (blocks, K, K).
+    """Compute the blocks of a `GramTable`: the Gram matrix of each block of the flat index, shape (blocks, K, K).
 
-    Each block is read, turned into float64 and multiplied by one thread while it is in the processor's cache. A block's
-    matrix does not depend on which thread that is, nor on how many there are.
+    One thread reads a block, converts it to float64 and multiplies it while it is in the processor's cache. The matrix
+    of a block depends neither on the thread nor on the number of threads.
 
     Args:
         index: The tensors.
-        models: The seeds, and at last the base.
-        labels: What each is called.
+        models: The seeds, and last the base where there is one.
+        labels: The name of each model.
         based: Whether there is a base.
-        progress: Called with numbers of parameters that were read.
+        progress: Called with the number of parameters that were read since the last call.
 
     Raises:
-        MergeError: A tensor that has NaN or infinity in it, naming it and the model.
+        MergeError: A tensor has NaN or infinity in it; the message names it and the model.
     """
     blocks = -(-index.size // GRAM_BLOCK)
     count = len(models) - based
@@ -77,7 +77,7 @@ def sum_grams(
 
 @final
 class _Reader:
-    """What one thread needs: the files opened once more, and room for a block of each model."""
+    """What one thread needs: files of its own, and room for a block of each model."""
 
     def __init__(self, index: TensorIndex, models: Sequence[Weights], labels: Sequence[str], based: bool) -> None:
         self._index = index

@@ -1,4 +1,4 @@
-"""Small networks as genomes: flat vectors of all their numbers."""
+"""Small networks as genomes: flat vectors of all their parameters."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Module = torch.nn.Module
 
 
 def split_tensors(index: TensorIndex, vectors: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Flat vectors as the tensors of networks, by name, tied ones too.
+    """Split flat vectors into the tensors of networks, by name, tied ones included.
 
     Args:
-        index: The order of the numbers.
+        index: The tensors in their order.
         vectors: Shape (..., size).
 
     Returns:
-        Tensors of shape (..., *shape) in the dtype of the network; views where that is the dtype of the vectors.
+        Name -> tensor of shape (..., *shape) in the dtype of the network; a view if the vectors have that dtype.
     """
     tensors = {}
     for info, start, stop in zip(index.merged, index.starts[:-1].tolist(), index.starts[1:].tolist(), strict=True):
@@ -45,13 +45,13 @@ def split_tensors(index: TensorIndex, vectors: torch.Tensor) -> dict[str, torch.
 class ModuleGenome(Genome):
     """Networks of one architecture; a batch is a float tensor (n, size) in the flat order of `ModuleSeeds`.
 
-    That is all floating-point numbers of the state dict, with the running statistics of normalisation and without
-    integers, tied ones once. Half precision is kept as float32, so that small changes are not lost.
+    A genome holds all floating-point numbers of the state dict: the running statistics of normalisation too, but no
+    integers, and tied weights once. Half precision becomes float32, so that small changes are not lost.
 
     Args:
-        module: A network of this architecture; it stays as it is.
-        initialise: Makes the parameters of a copy of the module new, in place, drawing from torch's global generator;
-            when None, `reset_parameters` of all its parts, as torch's own layers have it.
+        module: A network of this architecture, which is not changed.
+        initialise: Draws new parameters for a copy of the module, in place, from torch's global generator. When None,
+            `reset_parameters` of all its parts is called, which torch's own layers have.
 
     >>> genome = ModuleGenome(torch.nn.Linear(2, 1))
     >>> networks = genome.sample(3, rng=np.random.default_rng(0))
@@ -66,19 +66,19 @@ class ModuleGenome(Genome):
 
     @cached_property
     def index(self) -> TensorIndex:
-        """Which number of which tensor stands where."""
+        """The tensors of the network in the order of the flat vector."""
         return ModuleSeeds([self.module]).index
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of genomes: float32, or float64 where a tensor of the network is."""
+        """The dtype of genomes: float32, or float64 if a tensor of the network has that."""
         return torch.float64 if any(info.dtype == torch.float64 for info in self.index.merged) else torch.float32
 
     def sample(self, n: int, *, rng: Generator) -> torch.Tensor:
-        """Freshly initialised networks, shape (n, size), on the CPU. Torch's global random state stays as it is.
+        """Draw freshly initialised networks, shape (n, size), on the CPU. The global random state is not changed.
 
         Raises:
-            ValueError: Parameters that nothing initialises.
+            ValueError: Nothing initialises some of the parameters.
         """
         template = copy.deepcopy(self.module).cpu()
         initialise = _initialiser(template) if self.initialise is None else self.initialise
@@ -92,10 +92,10 @@ class ModuleGenome(Genome):
         return rows
 
     def flatten(self, model: Module | Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The genome of a network of this architecture, or of its state dict: shape (size,), on the CPU.
+        """Turn a network of this architecture, or its state dict, into a genome of shape (size,) on the CPU.
 
         Raises:
-            MergeError: Names, shapes or dtypes that differ from those of the module.
+            MergeError: Names, shapes or dtypes differ from those of the module.
         """
         seeds = ModuleSeeds([self.module, model], labels=["the module of this genome", "the network"])
         row = torch.empty(self.index.size, dtype=self.dtype)
@@ -104,10 +104,10 @@ class ModuleGenome(Genome):
         return row
 
     def unflatten(self, vector: torch.Tensor | NDArray[Any]) -> Module:
-        """The network of a genome of shape (size,): a copy of the module, where that lives, with these numbers.
+        """Turn a genome of shape (size,) into a network: a copy of the module, on its device, with these parameters.
 
         Raises:
-            ValueError: Another shape.
+            ValueError: The genome has another shape.
         """
         flat = torch.as_tensor(vector)
         if tuple(flat.shape) != (self.index.size,):
@@ -117,14 +117,14 @@ class ModuleGenome(Genome):
         return network
 
     def distance(self, a: torch.Tensor, b: torch.Tensor) -> NDArray[np.floating]:
-        """Euclidean distance, shape (len(a), len(b))."""
+        """The Euclidean distances between two batches, shape (len(a), len(b))."""
         distances = np.empty((len(a), len(b)))
         for i, row in enumerate(a):
             distances[i] = torch.linalg.vector_norm(b - row, dim=1, dtype=torch.float64).cpu().numpy()
         return distances
 
     def pack(self, batch: torch.Tensor) -> Mapping[str, NDArray[np.generic]]:
-        """One array, "genomes"."""
+        """The batch as one array, "genomes"."""
         return {"genomes": batch.cpu().numpy()}
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> torch.Tensor:
@@ -133,7 +133,7 @@ class ModuleGenome(Genome):
 
 
 def _initialiser(module: Module) -> Callable[[Module], Any]:
-    """`reset_parameters` of every part, the outer ones last, if that reaches all parameters."""
+    """A function that calls `reset_parameters` of every part, the outer ones last, if that reaches all parameters."""
     parts = dict(module.named_modules())
     wise = {name for name, part in parts.items() if _reset(part) is not None}
     lost = []

@@ -1,4 +1,4 @@
-"""Merged models in memory: a live module is filled in place."""
+"""Loads merged models into modules in memory, in place."""
 
 from __future__ import annotations
 
@@ -24,33 +24,39 @@ _SHOWN = 20
 @final
 @attrs.frozen(eq=False)
 class _Filling:
-    """What is written where."""
+    """One tensor that is to be written."""
 
     source: TensorInfo
-    """In the seeds."""
+    """The tensor of the seeds."""
     target: torch.Tensor
-    """In the module."""
+    """The tensor of the module."""
 
 
 @torch.no_grad()
 def load_into(model: torch.nn.Module, recipe: Recipe | Recipes, seeds: TensorSeeds) -> None:
-    """Fill a module with a merged model, in place and block by block: there is no second copy of it at any time.
+    """Load a merged model into a module, in place and block by block, so that there is never a second copy of it.
 
-    Numbers are merged in single precision (double, if the seeds are) on the device where the module lives, and rounded
-    once to the dtype of each parameter. Tensors that are not merged are the first seed's. Whether parameters require
-    gradients and the module is in training mode stays as it is.
+    Parameters are merged in single precision (in double, if the seeds have that) on the device of the module, and
+    rounded once to the dtype of each parameter. Tensors that are not merged are the first seed's. The training mode of
+    the module and the `requires_grad` of its parameters are not changed.
 
     Args:
-        model: Its parameters and persistent buffers have the names of the seeds' tensors; what transformers calls the
-            prefix of the base model may be missing in either.
-        recipe: What to write: a recipe, or a batch of one.
-        seeds: What it combines.
+        model: A module whose parameters and persistent buffers have the names of the seeds' tensors. Either may lack
+            what transformers calls the prefix of the base model.
+        recipe: A recipe, or a batch of one.
+        seeds: The seeds that the recipe combines.
 
     Raises:
-        TypeError: A recipe that is none.
-        ValueError: A recipe over other seeds.
-        MergeError: Names, shapes or kinds of numbers that do not fit, all of them in one message, or a module that is
-            one of the seeds. Nothing was changed.
+        TypeError: The recipe is something else.
+        ValueError: The recipe is over other seeds.
+        MergeError: Names, shapes or kinds of numbers do not fit, which the message lists, or the module is one of the
+            seeds. Nothing was changed.
+
+    >>> seeds = ModuleSeeds([{"bias": torch.zeros(2)}, {"bias": torch.ones(2)}])
+    >>> module = torch.nn.ParameterDict({"bias": torch.nn.Parameter(torch.empty(2))})
+    >>> load_into(module, Recipe.of([0, 1, 2], [[0.0, 1.0], [0.5, 0.5]]), seeds)
+    >>> module["bias"].tolist()
+    [1.0, 0.5]
     """
     recipe = seeds.complete(one_recipe(recipe, seeds))
     fillings = _match(model, seeds)
@@ -75,7 +81,7 @@ def _merge(filling: _Filling, recipe: Recipe, seeds: TensorSeeds) -> None:
 
 
 def _block(device: torch.device, seeds: TensorSeeds) -> int:
-    """How many numbers are asked of the seeds at once: more where they come as views, or go to another device."""
+    """How many numbers are merged at once: more if the seeds give views, or if the numbers go to another device."""
     return MERGE_BLOCK if device.type == "cpu" and not isinstance(seeds, ModuleSeeds) else _LARGE_BLOCK
 
 
@@ -87,7 +93,7 @@ def _copy(filling: _Filling, seeds: TensorSeeds) -> None:
 
 
 def _parts(tensor: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
-    """A tensor in pieces of at most `size` numbers, which follow each other in the order of its indices."""
+    """A tensor in pieces of at most `size` numbers, in the order of its indices."""
     if tensor.is_contiguous():
         yield from torch.split(tensor.view(-1), size)
     elif tensor.numel() <= size:
@@ -100,7 +106,7 @@ def _parts(tensor: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
 
 
 def _match(model: torch.nn.Module, seeds: TensorSeeds) -> list[_Filling]:
-    """Find the tensor of the seeds for each of the module.
+    """Find the tensor of the seeds for each tensor of the module.
 
     Raises:
         MergeError: Some do not fit.
@@ -141,14 +147,14 @@ def _match(model: torch.nn.Module, seeds: TensorSeeds) -> list[_Filling]:
 
 
 def _sources(seeds: TensorSeeds) -> dict[str, TensorInfo]:
-    """All tensors of the seeds by all their names."""
+    """Every tensor of the seeds by each of its names."""
     index = seeds.index
     sources = {tensor.name: tensor for tensor in (*index.merged, *index.copied)}
     return sources | {alias: sources[name] for alias, name in index.tied.items()}
 
 
 def _place(tensor: torch.Tensor) -> tuple[object, ...]:
-    """Where its numbers are: the same for tied weights. Tensors without numbers are tied to none."""
+    """The memory of a tensor, by which tied weights are equal. Empty tensors are tied to none."""
     if not tensor.numel():
         return (id(tensor),)
     return (tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride())
@@ -184,12 +190,12 @@ def _renamed(
 
 
 def _optional(model: torch.nn.Module) -> list[str]:
-    """Patterns of tensors that the model's own library leaves aside when they are in a file."""
+    """Patterns of the names that the model's own library ignores when they are in a file."""
     return [*(getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ())]
 
 
 def _own_seeds(state: Mapping[str, torch.Tensor], seeds: TensorSeeds) -> list[str]:
-    """A module that shares its numbers with a seed cannot be filled: the seed would change with it."""
+    """A module that shares its memory with a seed cannot be loaded into, since the seed would change as well."""
     if isinstance(seeds, CheckpointSeeds):
         return []  # files
     places = {tensor.untyped_storage().data_ptr() for tensor in state.values() if tensor.numel()}

@@ -1,4 +1,4 @@
-"""Seeds in memory."""
+"""Modules and state dicts in memory as seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Model = torch.nn.Module | Mapping[str, torch.Tensor]
 
 @final
 class ModuleSeeds(TensorSeeds):
-    """Modules or state dicts as seeds. They are not copied, and must not change.
+    """Modules or state dicts as seeds. They are not copied, and must not change while they are in use.
 
     >>> linear = torch.nn.Linear(2, 1)
     >>> seeds = ModuleSeeds([linear, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}])
@@ -31,12 +31,12 @@ class ModuleSeeds(TensorSeeds):
 
         Args:
             models: K modules or state dicts of one architecture, on any device.
-            base: What all were fine-tuned from: then the differences from it are merged.
-            labels: What each seed is called; "seed 0", "seed 1", ... when empty.
+            base: The model from which all were fine-tuned; if given, the differences from it are merged.
+            labels: The name of each seed; "seed 0", "seed 1", ... when empty.
 
         Raises:
-            ValueError: No models, or another number of labels.
-            MergeError: Names, shapes or dtypes that differ, with all of them in one message.
+            ValueError: There are no models, or not as many labels as models.
+            MergeError: Names, shapes or dtypes differ; the message lists all differences.
         """
         if not len(models):
             raise ValueError("ModuleSeeds needs at least one model, got none.")
@@ -52,11 +52,11 @@ class ModuleSeeds(TensorSeeds):
         self._flat = [{name: tensor.reshape(-1) for name, tensor in state.items()} for state in states]
 
     def read(self, seed: int, name: str, low: int, high: int) -> torch.Tensor:
-        """Numbers low .. high - 1 of a tensor: a view."""
+        """The numbers low .. high - 1 of a tensor, as a view."""
         return self._flat[seed][name][low:high]
 
     def gram_table(self) -> GramTable:
-        """Made in one pass."""
+        """The Gram matrices of blocks, made in one pass over the seeds."""
         return GramTable.build(self.vectors, self.size)
 
 
@@ -70,7 +70,7 @@ def _state(model: Model) -> Mapping[str, torch.Tensor]:
 
 
 def _tied(state: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """Names of tensors that are the same memory as one of an earlier name."""
+    """The names of tensors that share their memory with one of an earlier name."""
     seen: dict[tuple[object, ...], str] = {}
     tied = {}
     for name in sorted(state, key=natural_key):

@@ -1,4 +1,8 @@
-"""Which parameters belong together: layers, and the chromosomes that a merge is given by name."""
+"""Groups of parameters: layers, and the chromosomes of a merge.
+
+A chromosome is a group of parameters with a mixing ratio and a split point of its own. mergekit makes such groups by
+`layer_granularity` and `filters`.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,11 @@ _WRAPPERS = frozenset({
     "vision_model", "vision_tower", "visual", "gpt_neox", "bert", "roberta", "deberta", "distilbert", "electra",
     "albert", "vit", "wav2vec2", "hubert",
 })  # fmt: skip
-"""Names of modules that hold a whole network."""
+"""The names of modules that wrap a whole network."""
 
 
 def layer_of(name: str) -> str:
-    """The layer that a tensor belongs to: its name up to the first number, or to its first part that is no wrapper.
+    """The layer of a tensor: its name up to the first number, or up to the first part that is not a wrapper.
 
     >>> [layer_of(name) for name in ("model.layers.3.mlp.up_proj.weight", "model.norm.weight", "lm_head.weight")]
     ['model.layers.3', 'model.norm', 'lm_head']
@@ -36,19 +40,26 @@ def layer_of(name: str) -> str:
 
 
 def chromosomes(index: TensorIndex, spec: Sequence[str]) -> Chromosomes | None:
-    """Groups of parameters that are merged apart.
+    """Make the groups of parameters that are merged separately.
 
     Args:
         index: The tensors.
-        spec: Either one word: "whole" (all together), "tensor" (each tensor) or "layer" (each layer); or regular
-            expressions. The tensors in whose name the first of them is found are a group, then those of the second,
-            and so on; those in whose name none is found are one more.
+        spec: One word: "whole" (all parameters together), "tensor" (each tensor) or "layer" (each layer). Or regular
+            expressions: the tensors in whose names the first is found are a group, then those of the second, and so
+            on; the tensors in whose names none is found are one more group.
 
     Returns:
-        The groups; None for all together.
+        The groups; None for all parameters together.
 
     Raises:
-        ValueError: No words, one of the three beside others, or an expression that is invalid or finds nothing.
+        ValueError: There are no words, one of the three stands beside others, or an expression is invalid or finds
+            nothing.
+
+    >>> import torch
+    >>> from evoniche_torch import ModuleSeeds
+    >>> seeds = ModuleSeeds([torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))])
+    >>> chromosomes(seeds.index, ["weight", "bias"]).count
+    2
     """
     spec = [spec] if isinstance(spec, str) else list(spec)
     if not spec or (len(spec) > 1 and set(spec) & set(_WORDS)):
@@ -67,7 +78,7 @@ def chromosomes(index: TensorIndex, spec: Sequence[str]) -> Chromosomes | None:
 
 
 def _matched(index: TensorIndex, names: Sequence[str], spec: Sequence[str]) -> list[int]:
-    """For each tensor the number of the first expression that is found in its name, or in that of a tied one."""
+    """For each tensor, the number of the first expression that is found in its name or in that of a tied tensor."""
     known = {name: [name] for name in names}
     for alias, name in index.tied.items():
         known.setdefault(name, []).append(alias)

@@ -1,4 +1,4 @@
-"""A live model of a checkpoint, by the library that its folder is of."""
+"""Loads a model from its folder, with transformers or diffusers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["PretrainedModel", "load_pretrained"]
 @final
 @attrs.frozen(eq=False)
 class PretrainedModel:
-    """A model that recipes are written into, one after the other."""
+    """A model in memory, into which recipes are loaded one after the other."""
 
     whole: Any
-    """What a scorer is given: the model, or the pipeline of which it is a part."""
+    """The model, or the pipeline of which it is a part: what a scorer is given."""
     module: torch.nn.Module
-    """The part that is merged."""
+    """The module that is merged."""
 
 
 def load_pretrained(
@@ -35,18 +35,18 @@ def load_pretrained(
     trust_remote_code: bool = False,
     progress: bool = False,
 ) -> PretrainedModel:
-    """Load a model as transformers or diffusers do, in the dtype of its files and in evaluation mode.
+    """Load a model in the dtype of its files and in evaluation mode.
 
     Args:
-        folder: An opened folder.
-        index: Its tensors.
-        device: Where to, as torch names it.
-        trust_remote_code: Run the Python files of a folder whose config names some.
-        progress: Show the bars of these libraries.
+        folder: The folder of the model.
+        index: The tensors of the model.
+        device: The device to load it to, as torch names it.
+        trust_remote_code: Whether to run the Python files of a folder whose config names some.
+        progress: Show the progress bars of these libraries.
 
     Raises:
-        MergeError: A bare file, which does not say what it is the weights of, a class that the library lacks, or what
-            the library itself says.
+        MergeError: The folder is a bare file, which does not name its model; the library lacks the class; or the
+            library fails, whose message follows.
         ImportError: The library is not installed.
     """
     if folder.kind == "file":
@@ -107,7 +107,7 @@ def _class(library: Any, name: Any, folder: ModelFolder) -> Any:
 
 
 def _dtype_of(index: TensorIndex) -> torch.dtype:
-    """That of most numbers."""
+    """The dtype of most parameters."""
     sizes: Counter[torch.dtype] = Counter()
     for tensor in index.merged:
         sizes[tensor.dtype] += tensor.size
@@ -116,7 +116,7 @@ def _dtype_of(index: TensorIndex) -> torch.dtype:
 
 @contextmanager
 def _bars(library: str, shown: bool) -> Iterator[None]:
-    """Without the bars of transformers (which diffusers may use) and diffusers, unless they are to be shown."""
+    """Hide the progress bars of transformers (which diffusers may use) and diffusers, unless they are to be shown."""
     names = [] if shown else ["transformers", "diffusers"] if library == "diffusers" else ["transformers"]
     hidden = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Seed models as named tensors, wherever they are."""
+"""What seeds made of named tensors have in common, in memory or on disk."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from evoniche_torch.files import TensorIndex
 __all__ = ["MERGE_BLOCK", "TensorSeeds"]
 
 MERGE_BLOCK = 1 << 18
-"""Numbers that are merged at once: what they need fits into a cache of the processor."""
+"""How many numbers are merged at once: few enough for a cache of the processor."""
 
 _CHUNK = 1 << 15
-"""Numbers up to which torch stays on one thread, and which stay in its processor's own cache. To convert more at once,
-on several, takes longer where they wait for processors that others use, and no less where the numbers are of a file."""
+"""How many numbers are converted at once: torch does so few on one thread, in the cache of its processor. Several
+threads would wait for processors that others use, and would not help where the numbers come from a file."""
 
 
 class TensorSeeds(ABC):
-    """A `SeedBank` of models made of named tensors. Those that are no floats are the first seed's.
+    """A `SeedBank` of models that are made of named tensors. Tensors of other dtypes than floats are the first seed's.
 
-    Where there is a base, recipes combine what each seed adds to it (its task vector), and the base is always in.
+    With a base, recipes combine what each seed adds to the base (its task vector), and the base is added to the sum.
     """
 
     index: TensorIndex
-    """What the flat index holds."""
+    """The tensors of the flat index."""
     labels: tuple[str, ...]
-    """What each seed is called, shape (K,)."""
+    """The name of each of the K seeds."""
     base_label: str | None
-    """What the base is called; None where there is none."""
+    """The name of the base; None where there is none."""
 
     @abstractmethod
     def read(self, seed: int, name: str, low: int, high: int) -> torch.Tensor:
-        """Numbers low .. high - 1 of a tensor, flat, in its own dtype; valid until the next `read` of this seed.
+        """The numbers low .. high - 1 of a flattened tensor in its own dtype, valid until the next `read` of this seed.
 
         Args:
             seed: 0 .. K - 1, or K for the base.
             name: A tensor of the index, merged or copied.
-            low: From 0.
-            high: To the size of the tensor.
+            low: The first number, >= 0.
+            high: The number after the last, <= the size of the tensor.
         """
 
     @abstractmethod
     def gram_table(self) -> GramTable:
-        """The sums of dot products, made or found when they are first needed."""
+        """The Gram matrices of blocks, made when they are first needed."""
 
     @final
     @property
     def size(self) -> int:
-        """Parameters of each seed."""
+        """How many parameters each seed has."""
         return self.index.size
 
     @final
     @property
     def count(self) -> int:
-        """K, how many seeds there are, the base not counted."""
+        """K, the number of seeds without the base."""
         return len(self.labels)
 
     @final
@@ -72,15 +72,15 @@ class TensorSeeds(ABC):
 
     @final
     def grams(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Gram matrices between flat positions, shape (..., K, K)."""
+        """The Gram matrices between flat positions; see `SeedBank`."""
         return self._table.between(starts, stops)
 
     @final
     def materialise(self, recipe: Recipe | RecipeBatch, start: int = 0, stop: int | None = None) -> torch.Tensor:
-        """The parameters of a recipe between two flat positions: shape (stop - start,), float32 (or float64).
+        """The parameters of a recipe between two flat positions, shape (stop - start,), in `precision`.
 
         Raises:
-            ValueError: A recipe over other seeds, or positions that are not there.
+            ValueError: The recipe is over other seeds, or the positions are out of range.
         """
         start, stop = check_span(start, stop, self.size)
         recipe = self.complete(one_recipe(recipe, self))
@@ -91,12 +91,12 @@ class TensorSeeds(ABC):
 
     @final
     def merge_into(self, out: torch.Tensor, recipe: Recipe, start: int) -> None:
-        """Write the parameters of a recipe from a flat position on, rounded once if `out` is of less precision.
+        """Write the parameters of a recipe from a flat position on, rounded once if `out` has less precision.
 
         Args:
-            out: Flat, of any float dtype, on any device; best not much longer than a block.
-            recipe: What `complete` made of a recipe over these seeds.
-            start: Flat position of its first number.
+            out: A flat tensor of any float dtype on any device; best not much longer than a block.
+            recipe: A recipe that `complete` has returned.
+            start: The flat position of the first number of `out`.
         """
         for low, high, coefficients in recipe.pieces(start, start + out.numel()):
             used = [(k, weight) for k, weight in enumerate(coefficients.tolist()) if weight]
@@ -111,19 +111,19 @@ class TensorSeeds(ABC):
 
     @final
     def complete(self, recipe: Recipe) -> Recipe:
-        """A recipe with the column of the base, where there is one."""
+        """The recipe with a column for the base, where there is one."""
         return recipe if self.base_label is None else recipe.with_base()
 
     @final
     @cached_property
     def precision(self) -> torch.dtype:
-        """In which is computed: float32, or float64 where tensors are of that."""
+        """The dtype of the arithmetic: float32, or float64 if a tensor has that."""
         double = any(tensor.dtype == torch.float64 for tensor in self.index.merged)
         return torch.float64 if double else torch.float32
 
     @final
     def vectors(self, start: int, stop: int) -> NDArray[np.float64]:
-        """What the Gram table is made of: the seeds, minus the base, shape (K, stop - start)."""
+        """The seeds minus the base between two flat positions, shape (K, stop - start)."""
         based = self.base_label is not None
         rows = np.empty((self.count + based, stop - start))
         for k, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Merged models as folders: weights, recipe.json, model card."""
+"""Merged models as folders: their weights, recipe.json, the model card, and the picture of a merge."""
 
 from evoniche_torch.output.checkpoint_writer import rewrite_checkpoint, write_checkpoint
 from evoniche_torch.output.output_folder import check_output_folder

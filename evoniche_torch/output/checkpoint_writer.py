@@ -1,4 +1,4 @@
-"""Merged models as files that load like those that they were made of."""
+"""Writes merged models as folders that load like those of their seeds."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from evoniche_torch.output.safetensors_writer import (
 )
 from evoniche_torch.output.side_file_copies import check_digests, copy_side_files
 
-__all__ = ["check_output_folder", "rewrite_checkpoint", "write_checkpoint"]
+__all__ = ["rewrite_checkpoint", "write_checkpoint"]
 
 _SPARE = 1 << 20
-"""Bytes that must be free beyond the files, for folders and the like."""
+"""Bytes that must be free beyond those of the files, for folders and the like."""
 
 
 def write_checkpoint(
@@ -54,30 +54,35 @@ def write_checkpoint(
 ) -> Path:
     """Write a merged model as a folder that loads like those of its seeds.
 
-    Numbers are merged in single precision (double, if the seeds are) and rounded once, block by block: what is held in
-    memory does not grow with the model. The folder appears at `out` when it is complete, and not before; with it
-    come a README.md and a recipe.json, from which `evoniche export` makes the same bytes again.
+    Parameters are merged in single precision (in double, if the seeds have that) and rounded once, block by block, so
+    memory does not grow with the model. The folder appears at `out` when it is complete, and not before. With it come
+    a README.md and a recipe.json, from which `evoniche export` makes the same bytes again.
 
     Args:
-        recipe: What to write: a recipe, or a batch of one.
-        seeds: What it combines. Modules in memory have no config to copy: then the weights are written alone.
-        out: A folder that is not there yet, or empty.
-        dtype: Of the merged tensors, such as torch.bfloat16 or "bfloat16"; by default each has that of the seed that
-            the model is `like`.
-        shard_size: Above it the weights are spread over several files: bytes, or a text such as "5GB".
-        like: Which seed's config, tokenizer and other files the model gets.
+        recipe: A recipe, or a batch of one.
+        seeds: The seeds that the recipe combines. Modules in memory have no config that could be copied: only their
+            weights are written.
+        out: A folder that does not exist yet, or is empty.
+        dtype: The dtype of the merged tensors, such as torch.bfloat16 or "bfloat16". When None, each has the dtype
+            that it has in the seed `like`.
+        shard_size: The size above which weights are spread over several files: bytes, or a text such as "5GB".
+        like: The number of the seed whose config, tokenizer and other files the model gets.
         card: What the README.md tells beyond the recipe: a `Card`, or its fields by name.
-        overwrite: Whether a model that is already at `out` is replaced, once the new one is complete.
-        progress: Show a bar.
+        overwrite: Whether a model that is already at `out` is replaced once the new one is complete.
+        progress: Show a progress bar.
 
     Returns:
         `out`.
 
     Raises:
-        TypeError: A recipe that is none.
-        ValueError: A recipe over other seeds, an option out of range, or a number that the dtype cannot hold.
+        TypeError: The recipe is something else.
+        ValueError: The recipe is over other seeds, an option is out of range, or the dtype cannot hold a number.
         FileExistsError: `out` is a file or is not empty, and may not be replaced.
-        OSError: The disk is full, or cannot be written; nothing half-written stays.
+        OSError: The disk is full or cannot be written. No part of the model stays behind.
+
+    Example:
+        result = evoniche.merge(seeds, scorer).run(1000)
+        write_checkpoint(result.best.genome, seeds, "merged", dtype="bfloat16")
     """
     record = _describe(one_recipe(recipe, seeds), seeds, dtype, shard_size, like, Card.of(card))
     return _write(record, seeds, Path(out), None, overwrite, progress)
@@ -87,19 +92,22 @@ def rewrite_checkpoint(
     record: RecipeFile, seeds: CheckpointSeeds, out: str | PathLike[str], *, overwrite: bool = False,
     progress: bool = False,
 ) -> Path:  # fmt: skip
-    """Write the same bytes that a recipe.json lay beside.
+    """Write a model again from its recipe.json, byte for byte.
 
     Args:
-        record: What recipe.json says.
-        seeds: Its models, opened again.
-        out: As in `write_checkpoint`.
-        overwrite: Likewise.
-        progress: Likewise.
+        record: The contents of recipe.json.
+        seeds: The models of the recipe, opened again.
+        out: See `write_checkpoint`.
+        overwrite: See `write_checkpoint`.
+        progress: See `write_checkpoint`.
+
+    Returns:
+        `out`.
 
     Raises:
-        MergeError: Seeds that have changed since, naming the files.
-        FileExistsError: As in `write_checkpoint`.
-        OSError: Likewise.
+        MergeError: Seeds have changed since; the message names the files.
+        FileExistsError: See `write_checkpoint`.
+        OSError: See `write_checkpoint`.
     """
     record.check(seeds, seeds.digests, [folder.path for folder in seeds.folders])
     return _write(record, seeds, Path(out), record.side_files, overwrite, progress)
@@ -150,7 +158,7 @@ def _describe(
 
 
 def _agreed(found: set[str | None]) -> str | None:
-    """What all models were opened by; models that differ have been opened without saying any."""
+    """The value that all models have. Models that differ were opened without naming one."""
     return found.pop() if len(found) == 1 else None
 
 
@@ -162,15 +170,15 @@ def _write(
     overwrite: bool,
     progress: bool,
 ) -> Path:
-    """Write everything.
+    """Write the whole folder.
 
     Args:
-        record: Of the model.
-        seeds: Its seeds.
-        out: Where to.
-        expected: The digests that the other files of the seed must have; None when there is nothing to compare with.
-        overwrite: Whether to replace what is there.
-        progress: Show a bar.
+        record: What recipe.json will hold, but for the digests of the side files.
+        seeds: The seeds of the model.
+        out: The folder to write.
+        expected: The digests that the side files must have; None when there is nothing to compare them with.
+        overwrite: Whether to replace a model that is there.
+        progress: Show a progress bar.
     """
     folders = seeds.folders if isinstance(seeds, CheckpointSeeds) else ()
     source = folders[record.like] if folders else None
@@ -194,7 +202,7 @@ def _write(
 
 
 def _tensors(record: RecipeFile, seeds: TensorSeeds) -> list[TensorInfo]:
-    """What the files will hold: the flat index in its order, other names of the same numbers, and what is copied."""
+    """The tensors that the files will hold: the flat index in its order, the aliases, and the copied tensors."""
     index = seeds.index
     dtype = OUTPUT_DTYPES.get(record.dtype or "")
     merged = {
@@ -226,7 +234,7 @@ def _write_shards(
 
 
 def _blocks(tensors: Sequence[TensorInfo], recipe: Recipe, seeds: TensorSeeds) -> Iterator[memoryview]:
-    """The numbers of tensors, one after the other, as bytes in one of two buffers by turns."""
+    """The bytes of all tensors, block by block, in two buffers that take turns."""
     buffers = cycle([torch.empty(MERGE_BLOCK * torch.complex128.itemsize, dtype=torch.uint8) for _ in range(2)])
     copied = {tensor.name for tensor in seeds.index.copied}
     for tensor in tensors:
@@ -245,10 +253,10 @@ def _blocks(tensors: Sequence[TensorInfo], recipe: Recipe, seeds: TensorSeeds) -
 
 
 def _check_range(numbers: torch.Tensor, tensor: TensorInfo, recipe: Recipe, seeds: TensorSeeds, start: int) -> None:
-    """Refuse a dtype that cannot hold merged numbers.
+    """Refuse a dtype that cannot hold the merged numbers.
 
     Raises:
-        ValueError: A number became infinite as it was rounded.
+        ValueError: A number became infinite when it was rounded.
     """
     if torch.finfo(numbers.dtype).max > 1e38 or torch.isfinite(numbers).all():
         return

@@ -1,4 +1,4 @@
-"""Model cards: how a merged model was made, as the README.md beside it."""
+"""Model cards: the README.md of a merged model, which tells how it was made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SNAPSHOT = re.compile(r"models--(.+?)--(.+)")  # how the Hugging Face cache nam
 
 
 def render_card(record: RecipeFile) -> str:
-    """The README.md of a merged model; all that is in it is in its recipe.json as well."""
+    """Write the README.md of a merged model from its recipe.json, which holds all that the card tells."""
     card = record.card
     parts = [
         _front_matter(record),
@@ -43,7 +43,7 @@ def _front_matter(record: RecipeFile) -> str:
 
 
 def _public_name(path: str) -> str:
-    """A model's name on the Hugging Face hub where its folder tells it, else the name of the folder."""
+    """The name of a model on the Hugging Face hub if its folder tells it, otherwise the name of the folder."""
     parts = PurePath(path).parts
     for part in parts:
         if found := _SNAPSHOT.fullmatch(part):

@@ -1,4 +1,4 @@
-"""Where a merged model may be written."""
+"""Finds out whether a merged model may be written to a folder."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _MARKS = ("recipe.json", "config.json", "model_index.json")
 def check_output_folder(
     out: str | PathLike[str], *, overwrite: bool = False, inputs: Sequence[str | PathLike[str]] = ()
 ) -> None:
-    """Find out whether a folder may be written, before any work is done.
+    """Refuse a folder that must not or cannot be written, before any work is done.
 
     Args:
         out: The folder.
         overwrite: Whether a model that is there may be replaced.
-        inputs: The models that it is made of, which must be left alone.
+        inputs: The models that are merged, which must not be touched.
 
     Raises:
         FileExistsError: `out` is a file, is not empty, or holds something else than a model.
-        PermissionError: The folder around it cannot be written.
-        ValueError: `out` is the folder of an input, inside of one, or around one.
+        PermissionError: The folder around `out` cannot be written.
+        ValueError: `out` is the folder of an input, lies in one, or has one in it.
     """
     out = Path(out)
     place = out.resolve()
@@ -55,7 +55,7 @@ def check_output_folder(
 
 
 def _own_work(folder: Path) -> bool:
-    """Whether there is more in a folder than a model, which nobody would want to lose."""
+    """Tell whether a folder holds a project, which nobody would want to lose."""
     return (folder / ".git").exists() or (any(folder.glob("*.py")) and not (folder / "recipe.json").exists())
 
 

@@ -1,4 +1,4 @@
-"""Which seed each layer of a merged model came from."""
+"""The provenance of a merged model: how much of each layer came from which seed, as numbers and as a picture."""
 
 from __future__ import annotations
 
@@ -24,14 +24,20 @@ _CURVES = (
 
 
 def seed_shares(recipe: Recipe, bounds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The seeds' shares in each stretch of the flat index: their |coefficients|, averaged over its parameters.
+    """Compute the share of each seed in each stretch of the flat index.
+
+    The share of a seed in a parameter is the absolute value of its coefficient over the sum of those of all seeds. The
+    share in a stretch is the mean over its parameters.
 
     Args:
         recipe: A merged model.
-        bounds: Shape (stretches + 1,), rising.
+        bounds: The flat positions between which the stretches lie, rising, shape (stretches + 1,).
 
     Returns:
-        Shape (stretches, seeds); rows sum to 1, or to 0 where nothing was taken from any.
+        Shares of shape (stretches, seeds). A row sums to 1, or to 0 where every coefficient is 0.
+
+    >>> seed_shares(Recipe.of([0, 2, 4], [[1.0, 0.0], [0.5, 0.5]]), np.array([0, 4]))
+    array([[0.75, 0.25]])
     """
     cuts = np.unique(np.concatenate([recipe.boundaries, bounds]))
     cuts = cuts[(cuts >= bounds[0]) & (cuts <= bounds[-1])]
@@ -45,7 +51,11 @@ def seed_shares(recipe: Recipe, bounds: NDArray[np.int64]) -> NDArray[np.float64
 
 
 def layer_shares(recipe: Recipe, index: TensorIndex) -> tuple[list[str], NDArray[np.float64]]:
-    """The seeds' shares in each layer.
+    """Compute the share of each seed in each layer; see `seed_shares`.
+
+    Args:
+        recipe: A merged model.
+        index: The tensors of the flat index.
 
     Returns:
         The layers' names in the order of the flat index, and shares of shape (layers, seeds).
@@ -59,13 +69,16 @@ def layer_shares(recipe: Recipe, index: TensorIndex) -> tuple[list[str], NDArray
 
 
 def draw_merge(result: Result, index: TensorIndex, labels: Sequence[str], path: Path) -> Path:
-    """Draw scores over evaluations, and which seed each layer of the best model came from.
+    """Draw the scores over evaluations, and the share of each seed in each layer of the best model.
 
     Args:
-        result: Of an evolution of recipes.
+        result: The result of an evolution of recipes.
         index: The tensors of the flat index.
-        labels: What the seeds are called.
-        path: The picture; its ending says of which kind.
+        labels: The name of each seed.
+        path: The file of the picture; its ending tells the format.
+
+    Returns:
+        `path`.
 
     Raises:
         ImportError: matplotlib is not installed.

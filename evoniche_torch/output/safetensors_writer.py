@@ -1,4 +1,4 @@
-"""Safetensors files, written from the first byte to the last without a tensor in memory."""
+"""Writes safetensors files from the first byte to the last, without a whole tensor in memory."""
 
 from __future__ import annotations
 
@@ -18,46 +18,53 @@ from evoniche_torch.files import SAFETENSORS_DTYPES, TensorInfo
 __all__ = ["ShardNames", "bytes_of", "encode_header", "in_file_order", "parse_size", "split_shards", "write_tensors"]
 
 _DTYPE_NAMES = {dtype: name for name, dtype in SAFETENSORS_DTYPES.items()}
-"""What the format calls each dtype."""
+"""The name of each dtype in the format."""
 
 _WRITEBACK = 32 << 20
-"""Bytes after which the disk is set to work, so that there is little left to wait for in the end."""
+"""The number of bytes after which the system starts to write to the disk, so that little is left at the end."""
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @final
 @attrs.frozen
 class ShardNames:
-    """How the files of a model are called, as transformers and diffusers do."""
+    """The names of a model's files, as transformers and diffusers give them.
+
+    >>> ShardNames("model").file(0, shards=2)
+    'model-00001-of-00002.safetensors'
+    """
 
     stem: str
-    """"model" or "diffusion_pytorch_model", or that of a bare file."""
+    """"model" or "diffusion_pytorch_model", or the stem of a bare file."""
     variant: str | None = None
-    """Such as "fp16", a part of each name."""
+    """A part of each name, such as "fp16"."""
 
     def file(self, number: int, shards: int) -> str:
-        """The name of a file of weights, counted from 0."""
+        """The name of a file of weights; files are counted from 0."""
         variant = f".{self.variant}" if self.variant else ""
         part = f"-{number + 1:05d}-of-{shards:05d}" if shards > 1 else ""
         return f"{self.stem}{variant}{part}.safetensors"
 
     @property
     def index(self) -> str:
-        """The name of the file that says which tensor is where."""
+        """The name of the index, which tells the file of each tensor."""
         variant = f".{self.variant}" if self.variant else ""
         return f"{self.stem}.safetensors.index{variant}.json"
 
 
 def bytes_of(tensor: TensorInfo) -> int:
-    """How long it is in a file."""
+    """How many bytes a tensor takes in a file."""
     return tensor.size * tensor.dtype.itemsize
 
 
 def parse_size(size: int | str) -> int:
-    """A number of bytes, such as 5_000_000_000, "5GB" or "0.5 MB".
+    """Read a number of bytes, such as 5_000_000_000, "5GB" or "0.5 MB".
 
     Raises:
-        ValueError: Something else, or less than one byte.
+        ValueError: The size is something else, or less than one byte.
+
+    >>> parse_size("0.5 MB")
+    500000
     """
     number: float = 0
     if isinstance(size, int) and not isinstance(size, bool):
@@ -73,7 +80,7 @@ def parse_size(size: int | str) -> int:
 
 
 def split_shards(tensors: Iterable[TensorInfo], limit: int) -> list[list[TensorInfo]]:
-    """Spread tensors over files of at most `limit` bytes, in their order; a larger one has a file of its own."""
+    """Spread tensors in their order over files of at most `limit` bytes; a larger tensor has a file of its own."""
     shards: list[list[TensorInfo]] = []
     room = -1
     for tensor in tensors:
@@ -91,18 +98,18 @@ def split_shards(tensors: Iterable[TensorInfo], limit: int) -> list[list[TensorI
 
 
 def in_file_order(tensors: Sequence[TensorInfo]) -> list[TensorInfo]:
-    """The same with the longer numbers first, as the safetensors package has them, so that all are aligned."""
+    """Sort tensors by the width of their numbers, wide ones first, as the safetensors package does: all are aligned."""
     return sorted(tensors, key=lambda tensor: -tensor.dtype.itemsize)
 
 
 def encode_header(tensors: Sequence[TensorInfo]) -> bytes:
-    """What stands at the start of a file: how long the header is, and the header.
+    """Make the start of a file: the length of the header, and the header.
 
     Args:
-        tensors: In the order in which their numbers follow.
+        tensors: The tensors in the order in which the file has them.
 
     Raises:
-        ValueError: A dtype that the format does not have.
+        ValueError: The format does not have the dtype of a tensor.
     """
     table: dict[str, object] = {"__metadata__": {"format": "pt"}}
     start = 0
@@ -122,14 +129,14 @@ def encode_header(tensors: Sequence[TensorInfo]) -> bytes:
 def write_tensors(
     path: Path, tensors: Sequence[TensorInfo], blocks: Iterable[memoryview], *, progress: Callable[[int], object]
 ) -> None:
-    """Write a file and see it to the disk.
+    """Write a file and flush it to the disk.
 
-    While a block is written the next one is made: it must stay as it is until the one after the next is asked for.
+    A block is written while the next one is made, so a block must not change until the second after it is asked for.
 
     Args:
-        path: A file that is not there yet.
-        tensors: In the order in which their numbers follow.
-        blocks: The bytes of all of them, one after the other, in pieces of any length.
+        path: A file that does not exist yet.
+        tensors: The tensors in the order in which the file has them.
+        blocks: The bytes of all tensors, one after the other, in pieces of any length.
         progress: Called with the number of bytes of each block.
     """
     header = encode_header(tensors)

@@ -1,4 +1,4 @@
-"""The files beside a model's weights, copied into the merged model."""
+"""Copies the files beside a model's weights into the merged model, and recognises them by their digests."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["check_digests", "copy_side_files"]
 
 
 def copy_side_files(source: ModelFolder, target: Path, *, dtype: str | None) -> dict[str, str]:
-    """Copy what belongs to a model beside its weights.
+    """Copy the files beside a model's weights.
 
     Args:
         source: The model.
-        target: A folder.
-        dtype: What its config is to state in place of the dtype that it states.
+        target: The folder to copy to.
+        dtype: The dtype that the copied config states; its own when None.
 
     Returns:
-        Name relative to the model's folder -> SHA-256 of the original.
+        The name relative to the model's folder -> the SHA-256 of the original.
     """
     digests = {}
     for name in source.side_files:
@@ -42,12 +42,12 @@ def check_digests(folder: Path, found: Mapping[str, str], expected: Mapping[str,
     """Refuse files that have changed.
 
     Args:
-        folder: Where they are.
-        found: Name -> SHA-256.
-        expected: Likewise.
+        folder: The folder of the files.
+        found: Name -> SHA-256 of the files that are there.
+        expected: Name -> SHA-256 of the files that should be there.
 
     Raises:
-        MergeError: With the names of those that differ, or are only in one.
+        MergeError: Files differ or are missing, or there are others; the message names them.
     """
     if differing := sorted({name for name, _ in set(found.items()) ^ set(expected.items())}):
         raise MergeError(f"these files in {folder} are not those that the recipe was made of (their SHA-256 differs): "
@@ -55,7 +55,7 @@ def check_digests(folder: Path, found: Mapping[str, str], expected: Mapping[str,
 
 
 def _with_dtype(config: Any, dtype: str) -> Any:
-    """A config in which every part that states a dtype states this one."""
+    """The config, in which every part that states a dtype states this one."""
     if not isinstance(config, dict):
         return config
     stated = ("dtype", "torch_dtype")

@@ -1,7 +1,7 @@
-"""What networks are asked.
+"""Scorers of networks.
 
-`ModuleScorer` and `CheckpointScorer` are scorers. The others are evaluations, `f(model) -> scores of the cases`, of the
-live model into which a `CheckpointScorer` loads each recipe; a function of yours is one as well.
+`ModuleScorer` and `CheckpointScorer` are scorers. The others are evaluations: functions `f(model) -> scores` of
+the model into which a `CheckpointScorer` loads each recipe. A function of your own is an evaluation as well.
 """
 
 from evoniche_torch.scorers.checkpoint import CheckpointScorer

@@ -1,4 +1,4 @@
-"""Large models, one at a time."""
+"""Scores recipes of large models, one model at a time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,18 @@ __all__ = ["CheckpointScorer"]
 
 @final
 class CheckpointScorer(Scorer):
-    """Recipes, each loaded into one live model and evaluated there.
+    """Loads each recipe into one model in memory and evaluates it there.
 
-    The model's parameters are overwritten: in the end they are those of the last recipe. It is in evaluation mode while
-    it is evaluated, without gradients, and in its own mode afterwards.
+    The parameters of the model are overwritten; in the end they are those of the last recipe. The model is in
+    evaluation mode and has no gradients while it is evaluated, and is in its own mode afterwards.
+
+    >>> from evoniche_torch import ModuleSeeds
+    >>> seeds = ModuleSeeds([{"bias": torch.zeros(2)}, {"bias": torch.ones(2)}])
+    >>> model = torch.nn.ParameterDict({"bias": torch.nn.Parameter(torch.empty(2))})
+    >>> scorer = CheckpointScorer(model, seeds, lambda model: model["bias"])
+    >>> scorer.score(Recipes.of_seeds(seeds))
+    array([[0., 0.],
+           [1., 1.]], dtype=float32)
     """
 
     __slots__ = ("_cases", "_evaluate", "_model", "_seeds")
@@ -31,13 +39,13 @@ class CheckpointScorer(Scorer):
         """Take the model.
 
         Args:
-            model: Of the seeds' architecture, on any device.
-            seeds: What the recipes are of.
-            evaluate: `f(model) -> scores of the cases`, shape (cases,), the same cases in the same order each time: a
-                function of yours, `LmEvalScorer`, `CosineScorer`, or a `MultiTaskScorer` of several.
+            model: A module of the seeds' architecture, on any device.
+            seeds: The seeds of the recipes.
+            evaluate: A function `f(model) -> scores`, shape (cases,), of the same cases in the same order each time:
+                a function of your own, an `LmEvalScorer`, a `CosineScorer`, or a `MultiTaskScorer` of several.
 
         Raises:
-            TypeError: An evaluate that cannot be called.
+            TypeError: `evaluate` cannot be called.
         """
         if not callable(evaluate):
             raise TypeError(f"CheckpointScorer(evaluate=...) must be a function f(model) -> scores of the cases, "
@@ -53,12 +61,15 @@ class CheckpointScorer(Scorer):
     def score(self, genomes: Batch) -> NDArray[Any]:
         """Load and evaluate the recipes one after the other.
 
+        Args:
+            genomes: `Recipes` over these seeds.
+
         Returns:
-            Shape (n, cases).
+            Scores of shape (n, cases).
 
         Raises:
-            TypeError: The genomes are no `Recipes`.
-            ValueError: Scores that are no vector, or of another number of cases than before.
+            TypeError: The genomes are not `Recipes`.
+            ValueError: The scores are not a vector, or not of as many cases as before.
         """
         if not isinstance(genomes, Recipes):
             raise TypeError(f"CheckpointScorer needs Recipes, got {type(genomes).__name__}: begin with "

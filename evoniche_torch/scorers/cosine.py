@@ -1,4 +1,4 @@
-"""How like its targets is what a model makes."""
+"""Scores how similar the output of a model is to its targets."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ def _unit_rows(targets: Any) -> torch.Tensor:
 @final
 @attrs.frozen(eq=False)
 class CosineScorer:
-    """(1 + cos(features, targets)) / 2: an evaluation of a live model, for `CheckpointScorer` or alone.
+    """Scores a model by the cosine similarity of its features to targets: (1 + cos(features, targets)) / 2.
 
-    With CLIP features of generated and of real images this is the normalised CLIP similarity (NCS), of which the paper
-    says that it is "normalized to fall within the range of 0 to 1" (Abrantes 2025, 4.3). All models score high and
-    differ by little, so use it with `relative_scores=True, capacity="max"`; and what is generated from noise must be so
-    from the same noise for each model.
+    It is an evaluation, for `CheckpointScorer` or alone. With CLIP features of generated and of real images it is the
+    normalised CLIP similarity (NCS), which is "normalized to fall within the range of 0 to 1" (Abrantes 2025, 4.3).
+    All models score high there and differ by little, so compete by `relative_scores=True`. A model that generates from
+    noise must have the same noise each time.
 
     Args:
-        features: `f(model) -> (cases, d)`, the features of what the model makes of each case; array or tensor.
-        targets: Shape (cases, d), none zero.
+        features: A function `f(model)` that returns the features of the model's output for each case, shape
+            (cases, d), as an array or tensor.
+        targets: The features to come close to, shape (cases, d); no row is zero.
 
     >>> scorer = CosineScorer(lambda model: model, targets=[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     >>> scorer(np.array([[2.0, 0.0], [0.0, 1.0], [-3.0, 0.0]]))
@@ -50,10 +51,10 @@ class CosineScorer:
     targets: torch.Tensor = attrs.field(converter=_unit_rows, repr=lambda rows: f"<shape {tuple(rows.shape)}>")
 
     def __call__(self, model: Any) -> NDArray[np.float64]:
-        """Score a model; shape (cases,), from 0 to 1. Features that are zero score 0.5.
+        """Score a model on each case, from 0 to 1, shape (cases,). Features that are zero score 0.5.
 
         Raises:
-            ValueError: Features of another shape than the targets.
+            ValueError: The features have another shape than the targets.
         """
         rows = torch.as_tensor(self.features(model)).detach().cpu()
         if rows.shape != self.targets.shape:

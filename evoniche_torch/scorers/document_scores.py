@@ -1,4 +1,4 @@
-"""What lm-evaluation-harness says of each document, as scores."""
+"""Turns what lm-evaluation-harness logs for each document into scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["document_scores"]
 
 _OF_ALL = ("perplexity", "bypass_agg")
-"""Aggregations of what is no score of a document: log-likelihoods, or nothing."""
+"""Aggregations of values that do not score a document: of log-likelihoods, or of nothing."""
 
 Row = Mapping[str, Any]
 
@@ -19,20 +19,21 @@ Row = Mapping[str, Any]
 def document_scores(
     task: Any, name: str, samples: Sequence[Row], metric: str | None, chosen: str | None
 ) -> NDArray[np.float64]:
-    """One score for each document, in the order of their numbers.
+    """Compute one score for each document, in the order of their numbers.
 
     Args:
         task: A task of the harness.
-        name: What it is called.
-        samples: What the harness logged: a row for each document and filter.
-        metric: Which metric; the first that is one number for each document when None.
-        chosen: Which filter; the first when None.
+        name: The name of the task.
+        samples: The log of the harness: a row for each document and filter.
+        metric: The name of the metric; when None, the first that is one number for each document.
+        chosen: The name of the filter; the first when None.
 
     Returns:
-        Shape (documents,), >= 0 and finite: the metric x, or 1 / (1 + x) where lower is better.
+        Finite scores >= 0 of shape (documents,): the metric x, or 1 / (1 + x) where lower is better.
 
     Raises:
-        ValueError: No such filter or metric, a metric that is not one number for each document, or is negative or NaN.
+        ValueError: There is no such filter or metric, or the metric is not one number for each document, or it is
+            negative or NaN.
     """
     filters = list(dict.fromkeys(row["filter"] for row in samples))
     if chosen is not None and chosen not in filters:
@@ -66,7 +67,7 @@ def _metric(task: Any, name: str, rows: Sequence[Row], metric: str | None) -> st
 
 
 def _flaw(task: Any, rows: Sequence[Row], metric: str) -> str | None:
-    """Why a metric does not score documents; None if it does."""
+    """Say why a metric does not score documents; None if it does."""
     for row in rows:
         if metric not in row["metrics"]:
             return f"document {row['doc_id']} has none"

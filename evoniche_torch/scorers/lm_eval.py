@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness (`lm_eval`), which is imported when a task is first needed."""
+"""Scores models on tasks of lm-evaluation-harness (`lm_eval`), which is imported when a task is first needed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from evoniche_torch.scorers.multi_task import importance_of, task_means, task_sl
 __all__ = ["LmEvalScorer"]
 
 _SEEDS = (0, 1234, 1234, 1234)
-"""What the harness seeds `random`, numpy, torch and the choice of examples with."""
+"""The seeds of the harness for `random`, numpy, torch and the choice of examples."""
 
 _managers: dict[tuple[Any, ...], Any] = {}
 
@@ -49,33 +49,38 @@ def _spec(task: Any) -> Any:
 @final
 @attrs.frozen(eq=False, repr=False)
 class LmEvalScorer:
-    """Tasks of lm-evaluation-harness: an evaluation of a live transformers model, for `CheckpointScorer` or alone.
+    """Scores a model of transformers on tasks of lm-evaluation-harness (Gao 2024).
 
-    A document of a task is a case: the cases are those of the first task by document number, then those of the next. A
-    metric of which lower is better becomes 1 / (1 + x). Each evaluation draws the same random numbers and examples, so
-    models differ by themselves alone; the global random states are put back afterwards.
+    It is an evaluation, for `CheckpointScorer` or alone. Each document of a task is a case: first the documents of the
+    first task by their numbers, then those of the next. A metric x of which lower is better becomes 1 / (1 + x). Each
+    evaluation draws the same random numbers and examples, so that scores differ by the model alone. The global random
+    state is restored afterwards.
 
     A task whose file and data are on this machine needs no network. A relative path to data in a task file starts at
-    the folder in which Python runs, and `datasets` keeps what it reads in its own cache (`HF_DATASETS_CACHE`).
+    the folder in which Python runs. `datasets` keeps what it reads in its own cache (`HF_DATASETS_CACHE`).
+
+    >>> LmEvalScorer(["gsm8k", "arc_easy"], limit=100, num_fewshot=5)
+    LmEvalScorer(gsm8k, arc_easy)
 
     Args:
         tasks: One or several: a YAML file, the name of a task or group, a configuration as a dict, or a `Task`.
-        metric: Which metric scores a document, for all tasks or task -> metric. When None the first of each task that
-            is one number for each document.
-        filter: Which filter's answers are scored, likewise. When None the first of each task.
-        tokenizer: Of the model, or where to load it from; when None where the model was loaded from.
-        batch_size: Requests at once; "auto" is found out anew by each evaluation.
+        metric: The metric that scores a document, for all tasks or as task -> metric. When None, the first metric of
+            each task that is one number for each document.
+        filter: The filter whose answers are scored, for all tasks or as task -> filter. When None, the first filter.
+        tokenizer: The tokenizer, or the folder to load it from. When None, the folder of the model.
+        batch_size: How many requests are made at once; "auto" is determined in each evaluation.
         model_args: More arguments of the harness's `HFLM` (max_length, add_bos_token, think_end_token, ...).
-        num_fewshot: Examples before the question, if not fixed to 0 by the task; what the task says when None.
-        limit: The first so many documents of each task, or below 1 a share of them.
-        samples: task -> numbers of the documents to be asked, of the others all.
-        gen_kwargs: What is changed of the generation arguments of tasks (temperature, max_gen_toks, do_sample, ...).
-        system_instruction: Put before each prompt.
-        apply_chat_template: Whether, or by its name which, chat template forms the prompt.
+        num_fewshot: The number of examples before the question, unless the task fixes it to 0. When None, that of the
+            task.
+        limit: How many documents of each task are asked, from the first on; below 1, a share of them.
+        samples: Task -> the numbers of the documents that are asked; tasks without an entry ask all.
+        gen_kwargs: Changes to the generation arguments of tasks (temperature, max_gen_toks, do_sample, ...).
+        system_instruction: A text before each prompt.
+        apply_chat_template: Whether the chat template forms the prompt; or the name of the template.
         fewshot_as_multiturn: Whether examples are turns of a chat.
         include_path: Folders with more tasks that can be named.
-        metadata: For tasks that make their data.
-        seed: Instead of the harness's own seeds.
+        metadata: Arguments of tasks that make their data.
+        seed: A seed in place of the harness's own seeds.
         confirm_run_unsafe_code: Whether tasks may run code that the model has written.
         verbose: Show the progress bars and warnings of the harness.
     """
@@ -115,12 +120,12 @@ class LmEvalScorer:
         return f"LmEvalScorer({', '.join(map(str, self.tasks))})"
 
     def __call__(self, model: Any) -> NDArray[np.float64]:
-        """Score a model; shape (cases,), >= 0.
+        """Score a model; scores >= 0 of shape (cases,).
 
         Raises:
-            ImportError: There is no lm_eval.
-            TypeError: The model is none of transformers.
-            ValueError: No such metric or filter, or a metric that is not one number for each document.
+            ImportError: lm_eval is not installed.
+            TypeError: The model is not one of transformers.
+            ValueError: There is no such metric or filter, or the metric is not one number for each document.
         """
         evaluator, _ = _library("lm_eval.evaluator"), _library("lm_eval.models.huggingface")
         tasks, seeds = self._loaded, self._seeds
@@ -150,24 +155,24 @@ class LmEvalScorer:
 
     @property
     def slices(self) -> dict[str, slice]:
-        """Where the cases of each task are, as task -> slice."""
+        """The columns of each task, as task -> slice."""
         return task_slices({task: len(documents) for task, documents in self._documents.items()})
 
     @property
     def labels(self) -> list[str]:
-        """What each case is called, "task/number of the document"; shape (cases,)."""
+        """The name of each case, "task/number of the document"; shape (cases,)."""
         return [f"{task}/{document}" for task, documents in self._documents.items() for document in documents]
 
     @property
     def importance(self) -> NDArray[np.float64]:
-        """How much each case counts if each task has the same total: shape (cases,), with mean 1.
+        """The importance of each case if all tasks count the same: shape (cases,), with mean 1.
 
-        For other totals, see `importance_of`.
+        For other weights of tasks, see `importance_of`.
         """
         return importance_of(self.slices)
 
     def task_means(self, scores: Any) -> dict[str, Any]:
-        """The mean score on each task: of scores (..., cases), task -> shape (...)."""
+        """The mean score on each task, as task -> shape (...), for scores of shape (..., cases)."""
         return task_means(self.slices, scores)
 
     @property
@@ -181,7 +186,7 @@ class LmEvalScorer:
 
     @cached_property
     def _loaded(self) -> dict[str, Any]:
-        """The tasks by name, made once and set up as `lm_eval.simple_evaluate` does."""
+        """The tasks by name, made once, as `lm_eval.simple_evaluate` does it."""
         _library("lm_eval.evaluator")
         parse = _library("lm_eval.utils").simple_parse_args_string
         with quiet(self.verbose), seeded(*self._seeds[:3]):
@@ -201,7 +206,7 @@ class LmEvalScorer:
 
     @cached_property
     def _documents(self) -> dict[str, Sequence[int]]:
-        """The numbers of the documents of each task."""
+        """The numbers of each task's documents."""
         size = _library("lm_eval.evaluator_utils").get_sample_size
         documents: dict[str, Sequence[int]] = {}
         with quiet(self.verbose):
@@ -212,7 +217,7 @@ class LmEvalScorer:
         return documents
 
     def _wrapped(self, model: Any) -> Any:
-        """The model as the harness wants it."""
+        """The model, wrapped for the harness."""
         wrapper = _library("lm_eval.models.huggingface").HFLM
         if not (hasattr(model, "config") and hasattr(model, "device")):
             raise TypeError(f"LmEvalScorer needs a model of transformers, got {type(model).__name__}.")
@@ -244,7 +249,7 @@ def _library(name: str) -> Any:
 
 
 def _manager(tasks: Sequence[Any], include: Any, metadata: Mapping[str, Any] | None) -> Any:
-    """What loads tasks. Reading the harness's own takes seconds, so that is done where they are named, and once."""
+    """Load tasks. The harness's own take seconds to read, so they are read once, and only if one of them is named."""
     folders = [] if include is None else [include] if isinstance(include, str | Path) else list(include)
     own = _library("lm_eval.tasks").TaskManager
     found = own(include_path=folders, include_defaults=False, metadata=metadata and dict(metadata))
@@ -257,7 +262,7 @@ def _manager(tasks: Sequence[Any], include: Any, metadata: Mapping[str, Any] | N
 
 
 def _alone(task: Any, found: Any) -> bool:
-    """Whether a task refers to no other that would have to be found by its name."""
+    """Tell whether a task refers to no other task that would have to be found by its name."""
     if isinstance(task, Mapping):
         return "group" not in task
     if isinstance(task, str) and os.path.isfile(task):

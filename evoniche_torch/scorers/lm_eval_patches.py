@@ -1,4 +1,4 @@
-"""What an evaluation changes around it, put back."""
+"""Changes to global state while lm-evaluation-harness runs, all of which are undone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WITH_BARS = ("lm_eval.api.task", "lm_eval.api.model", "lm_eval.models.huggingfa
 
 @contextmanager
 def seeded(python: int, numpy: int, torch_seed: int) -> Iterator[None]:
-    """Seed the global generators as the harness does, and put them back in the end."""
+    """Seed the global generators as the harness does, and restore their states in the end."""
     with kept_global_randomness():
         random.seed(python)
         np.random.seed(numpy)  # noqa: NPY002
@@ -36,7 +36,7 @@ def seeded(python: int, numpy: int, torch_seed: int) -> Iterator[None]:
 
 @contextmanager
 def quiet(verbose: bool) -> Iterator[None]:
-    """Without the progress bars, warnings and cached bytecode of the harness and what it uses, unless verbose."""
+    """Hide the progress bars and warnings of the harness and its libraries, unless verbose, and write no bytecode."""
     if verbose:
         yield
         return
@@ -67,7 +67,7 @@ def quiet(verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def unaggregated(tasks: Iterable[Any]) -> Iterator[None]:
-    """Without what the harness makes of all documents together, which takes time and fails for strange answers."""
+    """Skip the harness's aggregation over all documents, which takes time and fails for unusual answers."""
     own = [(task, vars(task).get("aggregation")) for task in tasks]
     for task, _ in own:
         task.aggregation = _nothing

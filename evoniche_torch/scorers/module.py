@@ -30,10 +30,10 @@ _STACKED = 1 << 25
 
 @final
 class ModuleScorer(Scorer):
-    """Networks of one architecture on labelled data; a genome is the flat vector of a network, or its recipe.
+    """Scores networks of one architecture on labelled data; a genome is the flat vector of a network, or a recipe.
 
-    Small networks run side by side (`torch.func.vmap`), others one after the other. All run in evaluation mode, without
-    gradients, and in a copy of the module, so that itself stays as it is.
+    Small networks run side by side (`torch.func.vmap`), others one after the other. They run in evaluation mode,
+    without gradients, and in a copy of the module, which is not changed.
 
     >>> net = torch.nn.Linear(2, 2)
     >>> scorer = ModuleScorer(net, torch.zeros(3, 2), torch.tensor([0, 0, 1]))
@@ -58,22 +58,22 @@ class ModuleScorer(Scorer):
         """Take the data, and a copy of the module.
 
         Args:
-            module: A network of the architecture; tensors that are not in genomes (integers, buffers that are not
-                saved) are as in it.
-            inputs: Shape (cases, ...), or a tuple of such where the network takes several. Floats are brought to the
-                precision of the network.
+            module: A network of the architecture. Tensors that are not in genomes (integers, buffers that are not
+                saved) keep the values that they have in it.
+            inputs: Shape (cases, ...), or a tuple of such arrays if the network takes several. Floats are converted
+                to the precision of the network.
             targets: Shape (cases, ...).
-            score: "correct": whether the largest output is at the target, for outputs (cases, classes) and targets
-                (cases,) of integers. Or a function `f(outputs, targets) -> (cases,)` of what one network gives and as
-                many targets, made of torch operations.
-            chunk: How many forward passes are made at once, networks times cases, which is what bounds the memory.
-            vectorize: True: networks side by side. False: one after the other. "auto": side by side those of up to
-                a million parameters, unless `vmap` cannot take the module or the score (such as control flow that
-                depends on data, changes in place, recurrent layers).
-            device: Where networks run; where the module lives when None.
+            score: "correct" scores whether the largest output is at the target, for outputs (cases, classes) and
+                integer targets (cases,). Or a function `f(outputs, targets) -> (cases,)` of the outputs of one network
+                and as many targets, made of torch operations.
+            chunk: How many forward passes are made at once, networks times cases; this bounds the memory.
+            vectorize: True runs networks side by side, False one after the other. "auto" runs those of up to a million
+                parameters side by side, unless `vmap` cannot handle the module or the score (control flow that depends
+                on data, changes in place, recurrent layers).
+            device: The device on which networks run; that of the module when None.
 
         Raises:
-            ValueError: Numbers of inputs and targets that differ, no cases, or another argument that is none of these.
+            ValueError: There are not as many inputs as targets, there are no cases, or another argument is wrong.
         """
         if not isinstance(module, torch.nn.Module):
             raise ValueError(f"ModuleScorer(module=...) must be a torch.nn.Module, got {type(module).__name__}.")
@@ -104,14 +104,14 @@ class ModuleScorer(Scorer):
         """Run all networks on all cases.
 
         Args:
-            genomes: Vectors in the flat order of `ModuleSeeds`, a numpy array or tensor of shape (n, size), or
-                `Recipes` over seeds of this architecture.
+            genomes: An array or tensor of shape (n, size), vectors in the flat order of `ModuleSeeds`; or `Recipes`
+                over seeds of this architecture.
 
         Returns:
-            Shape (n, cases): booleans for "correct", else what the score function gives.
+            Scores of shape (n, cases): booleans for "correct", otherwise those of the score function.
 
         Raises:
-            ValueError: Genomes of another architecture, or a score that is not one number for each case.
+            ValueError: The genomes are of another architecture, or the score is not one number for each case.
         """
         self._check(genomes)
         together = self._together() if self._vectorize else 1
@@ -204,7 +204,7 @@ class ModuleScorer(Scorer):
 
 
 def _correct(outputs: Any, targets: torch.Tensor) -> torch.Tensor:
-    """Whether the largest output is at the target, shape (cases,)."""
+    """Tell whether the largest output is at the target, shape (cases,)."""
     shape = tuple(getattr(outputs, "shape", ()))
     if len(shape) != 2 or shape[1] < 2 or targets.ndim != 1 or targets.is_floating_point():
         raise ValueError("ModuleScorer(score='correct') needs outputs (cases, classes) of two classes or more and "

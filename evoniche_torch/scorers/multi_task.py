@@ -1,4 +1,4 @@
-"""Several tasks as the cases of one scorer."""
+"""Joins several tasks: the cases of one after those of another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Slices = Mapping[str, slice]
 
 
 def task_slices(sizes: Mapping[str, int]) -> dict[str, slice]:
-    """Where the cases of each task are when all are joined in this order.
+    """The columns of each task when the cases of all are joined in this order, as task -> slice.
 
     >>> task_slices({"sums": 2, "words": 3})
     {'sums': slice(0, 2, None), 'words': slice(2, 5, None)}
@@ -26,17 +26,18 @@ def task_slices(sizes: Mapping[str, int]) -> dict[str, slice]:
 
 
 def importance_of(slices: Slices, weights: Mapping[str, float] | None = None) -> NDArray[np.float64]:
-    """How much each case counts, so that tasks have equal totals however many cases they have.
+    """Compute the importance of each case so that all tasks count the same, however many cases they have.
 
     Args:
-        slices: Where the cases of each task are.
-        weights: Other totals, in proportion: 2 counts twice as much as 1; tasks that are not named have 1.
+        slices: The columns of each task.
+        weights: How much tasks count otherwise: one of weight 2 counts twice as much as one of weight 1. Tasks that
+            are not named have weight 1.
 
     Returns:
-        Shape (cases,), with mean 1.
+        The importance of each case, shape (cases,), with mean 1.
 
     Raises:
-        ValueError: A weight for a task that is not there, one that is not >= 0, or all 0.
+        ValueError: There is a weight for an unknown task, a weight is not >= 0, or all are 0.
 
     >>> importance_of({"sums": slice(0, 1), "words": slice(1, 4)})
     array([2.        , 0.66666667, 0.66666667, 0.66666667])
@@ -51,17 +52,20 @@ def importance_of(slices: Slices, weights: Mapping[str, float] | None = None) ->
 
 
 def task_means(slices: Slices, scores: Any) -> dict[str, Any]:
-    """The mean score on each task.
+    """Compute the mean score on each task.
 
     Args:
-        slices: Where the cases of each task are.
+        slices: The columns of each task.
         scores: Shape (..., cases).
 
     Returns:
-        task -> mean of its cases, shape (...).
+        Task -> the mean over its cases, shape (...).
 
     Raises:
-        ValueError: Another number of cases.
+        ValueError: The scores have another number of cases.
+
+    >>> {task: float(mean) for task, mean in task_means({"sums": slice(0, 1), "words": slice(1, 3)}, [1, 0, 1]).items()}
+    {'sums': 1.0, 'words': 0.5}
     """
     table = np.asarray(scores, dtype=np.float64)
     count = max(part.stop for part in slices.values())
@@ -72,10 +76,11 @@ def task_means(slices: Slices, scores: Any) -> dict[str, Any]:
 
 @final
 class MultiTaskScorer:
-    """Evaluations of one live model, one after the other: the cases of the first task, then of the next, ...
+    """Joins several evaluations of one model: the cases of the first task, then those of the next.
 
-    How many cases a task has shows when a model is evaluated, so evaluate one, such as a seed, before you ask for
-    `slices`, `importance` or `task_means`; with `LmEvalScorer`s alone they are known from the start.
+    It is an evaluation itself, for `CheckpointScorer` or alone. The number of cases of a task is known once a model has
+    been evaluated. So evaluate one, such as a seed, before you ask for `slices`, `importance` or `task_means`; an
+    `LmEvalScorer` knows its number from the start.
 
     >>> scorer = MultiTaskScorer({"small": lambda model: [model], "large": lambda model: [model, 0.0, 0.0]})
     >>> scorer(1.0)
@@ -94,11 +99,11 @@ class MultiTaskScorer:
         """Take the tasks.
 
         Args:
-            scorers: task -> `f(model) -> scores of its cases`, shape (cases,).
-            weights: task -> how much it counts in `importance`; equally when None.
+            scorers: Task -> a function `f(model) -> scores` of its cases, shape (cases,).
+            weights: Task -> how much it counts in `importance`; all the same when None.
 
         Raises:
-            ValueError: No tasks, one that is no function, or weights that do not fit.
+            ValueError: There are no tasks, one is not a function, or the weights do not fit.
         """
         if not scorers or not all(map(callable, scorers.values())):
             raise ValueError(f"MultiTaskScorer(scorers=...) must be tasks and functions f(model), got {scorers!r}.")
@@ -114,7 +119,7 @@ class MultiTaskScorer:
         """Score a model on all tasks; shape (cases,).
 
         Raises:
-            ValueError: A task gives no vector, or another number of cases than before.
+            ValueError: The scores of a task are not a vector, or not of as many cases as before.
         """
         rows = {}
         for task, scorer in self._scorers.items():
@@ -124,10 +129,10 @@ class MultiTaskScorer:
 
     @property
     def slices(self) -> dict[str, slice]:
-        """Where the cases of each task are, as task -> slice.
+        """The columns of each task, as task -> slice.
 
         Raises:
-            ValueError: No model was evaluated yet.
+            ValueError: No model has been evaluated yet.
         """
         sizes = dict(self._sizes)
         for task, scorer in self._scorers.items():
@@ -142,14 +147,14 @@ class MultiTaskScorer:
 
     @property
     def importance(self) -> NDArray[np.float64]:
-        """How much each case counts, for the `importance` of an algorithm: shape (cases,), with mean 1.
+        """The importance of each case, for the `importance` of an algorithm: shape (cases,), with mean 1.
 
-        Each task has the same total, unless there are weights.
+        All tasks count the same, unless there are weights.
         """
         return importance_of(self.slices, self._weights)
 
     def task_means(self, scores: Any) -> dict[str, Any]:
-        """The mean score on each task: of scores (..., cases), task -> shape (...)."""
+        """The mean score on each task, as task -> shape (...), for scores of shape (..., cases)."""
         return task_means(self.slices, scores)
 
 

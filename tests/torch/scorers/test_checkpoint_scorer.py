@@ -60,3 +60,16 @@ class TestCheckpointScorer:
         evolution = evoniche.merge(seeds, CheckpointScorer(mlp(), seeds, logits), warmup=5, seed=0)
         result = evolution.run(evaluations=60, progress=False)
         assert result.best.score >= max(result.history["best"][0], result.population.scores.mean(1).max() - 1e-6)
+
+    def test_scores_may_lie_in_memory_that_the_next_evaluation_writes_to(self, seeds):
+        model, recipes = mlp(), evoniche.Recipes.of_seeds(seeds)
+        buffer = np.empty(3)
+
+        def refilled(model):
+            buffer[:] = model[2].bias.detach().numpy()
+            return buffer
+
+        wanted = [seeds.read(k, "2.bias", 0, 3).tolist() for k in range(2)]
+        assert wanted[0] != wanted[1]
+        for evaluate in (lambda model: model[2].bias, refilled):
+            assert CheckpointScorer(model, seeds, evaluate).score(recipes).tolist() == wanted

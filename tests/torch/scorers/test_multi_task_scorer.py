@@ -60,3 +60,18 @@ class TestMultiTaskScorer:
             scorer(None)
         with pytest.raises(ValueError, match=r"each of the 2 cases, got shape \(3,\)"):
             scorer.task_means(np.zeros(3))
+
+    def test_tasks_may_share_a_buffer(self):
+        buffer = np.empty(2)
+
+        def filled(value):
+            buffer[:] = value
+            return buffer
+
+        scorer = MultiTaskScorer({"a": lambda model: filled(0.25), "b": lambda model: filled(0.75)})
+        assert scorer(None).tolist() == [0.25, 0.25, 0.75, 0.75]
+
+    def test_a_masked_score_is_none(self):
+        scorer = MultiTaskScorer({"a": lambda model: np.ma.array([1.0, 0.5, 0.0], mask=[False, True, False])})
+        with pytest.raises(ValueError, match="'a' must score every case, got a masked score for case 1"):
+            scorer(None)
