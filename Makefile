@@ -2,15 +2,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge digits digits-baselines tiny-llm niching clean
+.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge digits tiny-llm niching clean
 
 # The main job, small: both starts of the digits experiment, M2N2 against a plain GA.
 demo: .venv/.demo
-	$(BIN)/evoniche run digits --start scratch --method m2n2 --evaluations 10000 --runs 2 --jobs 2 --out demo/scratch-m2n2
-	$(BIN)/evoniche run digits --start scratch --method ga --evaluations 10000 --runs 2 --jobs 2 --out demo/scratch-ga
-	$(BIN)/evoniche run digits --start experts --method m2n2 --evaluations 1000 --runs 2 --jobs 2 --out demo/experts-m2n2
-	$(BIN)/evoniche run digits --start experts --method ga --evaluations 1000 --runs 2 --jobs 2 --out demo/experts-ga
-	$(BIN)/evoniche plot demo/scratch-* demo/experts-* --metric test --out demo/figure.png
+	$(BIN)/evoniche compare digits --methods m2n2,ga --evaluations 10000 --runs 2 --jobs 2 --out demo/scratch
+	$(BIN)/evoniche compare digits:start=experts --methods m2n2,ga --evaluations 1000 --runs 2 --jobs 2 --out demo/experts
 
 # Real networks from disk to disk: two language models with a skill each, then four diffusion models. On one thread,
 # since models as small as these are slower on several.
@@ -58,20 +55,9 @@ bench-merge: .venv/.bench
 	build/mergekit/bin/python -m pip --disable-pip-version-check install --quiet mergekit==0.1.5 torch==2.13.0
 	$(BIN)/python tests/benchmarks/checkpoints.py build/bench build/mergekit/bin/mergekit-yaml
 
-# What baselines/results/digits.md publishes: the seeds 0 to 29 of each method and start; about two hours on two cores.
-digits: .venv/.demo
-	for method in m2n2 m2n2-no-crossover ga-no-crossover ga; do \
-		$(BIN)/evoniche run digits --start scratch --method $$method --runs 30 --jobs 2 --out runs/scratch-$$method || exit; \
-	done
-	for method in m2n2 m2n2-no-attraction m2n2-no-split-point ga; do \
-		$(BIN)/evoniche run digits --start experts --method $$method --runs 30 --jobs 2 --out runs/experts-$$method || exit; \
-	done
-	$(BIN)/evoniche plot runs/scratch-* runs/experts-* --out runs/digits.png
-	$(BIN)/python -m evoniche_baselines.problems.digits.report runs/scratch-* runs/experts-*
-
-# Its baselines from elsewhere: brute force, MAP-Elites and CMA-ES; an hour on two cores.
-digits-baselines: .venv/.demo
-	$(BIN)/python -m evoniche_baselines.literature digits runs/literature --jobs 2
+# What baselines/results/digits.md publishes: M2N2, its ablations, and the baselines; about four hours on two cores.
+digits: .venv/.merge
+	$(BIN)/python -m evoniche_baselines.literature digits runs/literature --jobs 2 --results runs/digits
 
 # What baselines/results/niching.md publishes: the literature, then two comparisons in pictures; about an hour on two cores.
 niching: .venv/.demo

@@ -1,15 +1,14 @@
 """The digits problem: its data, its scorer and its experts."""
 
-import json
-import re
-
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from sklearn.datasets import load_digits
 
+import evoniche
 from evoniche.randomness import generator
+from evoniche_baselines.catalogue import find_problem
+from evoniche_baselines.compare.runs import Task, run
 from evoniche_baselines.problems.digits import (
     CLASSES,
     PARAMETERS,
@@ -18,9 +17,6 @@ from evoniche_baselines.problems.digits import (
     published_experts,
     train_experts,
 )
-from evoniche_baselines.problems.digits.command import digits
-from evoniche_baselines.problems.digits.report import tables
-from evoniche_baselines.problems.digits.runs import DigitsSettings
 
 
 @pytest.fixture(scope="module")
@@ -139,24 +135,63 @@ def test_a_digit_without_images_counts_as_unknown():
     assert scorer.class_accuracy(network).tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
 
 
-def test_report_has_every_method_beside_the_paper(tmp_path):
-    runner = CliRunner()
-    folders = []
-    for method, seed in (("m2n2", 0), ("m2n2", 2), ("ga", 0)):
-        out = tmp_path / f"{method}-{seed}"
-        folders.append(out)
-        options = ["--method", method, "--seed", str(seed), "--runs", "2", "--evaluations", "40", "--out", str(out)]
-        assert runner.invoke(digits, ["--start", "experts", "--quiet", *options]).exit_code == 0
-    text = "\n".join(tables(folders))
-    (m2n2,) = re.findall(r"\| M2N2 \| 68\.3 \| \*\*([\d.]+)\*\* .* \| 4 \|", text)
-    runs = [run for f in folders[:2] for run in json.loads((f / "result.json").read_text())["runs"]]
-    assert float(m2n2) == pytest.approx(100 * np.mean([run["test"] for run in runs]), abs=0.051)
-    assert text.index("| M2N2 |") < text.index("| GA |")
-    with pytest.raises(ValueError, match=r"M2N2 again, with the seeds \[0, 1\]"):
-        list(tables([folders[0], folders[0]]))
+def ran(problem, method, seed=3, evaluations=40):
+    return run(Task(problem, method, seed, evaluations))
 
 
-def test_what_is_not_as_usual_is_in_the_label():
-    assert DigitsSettings("scratch").label == "M2N2"
-    assert DigitsSettings("scratch", alpha=0.5, population=40).label == "M2N2, alpha 0.5, population 40"
-    assert DigitsSettings("experts", train=True).group == "from fresh experts"
+def test_a_run_is_that_of_the_loop(scorers):
+    """The published runs were made by `Evolution.run`."""
+    train, test = scorers
+    mutation = evoniche.GaussianMutation(0.01)
+    evolution = evoniche.m2n2(train, genome=digits_genome(), initial=2, mutation=mutation, seed=3)
+    result = evolution.run(40, progress=False)
+    compared = ran("digits", "m2n2")
+    order = np.argsort(result.population.ids)
+    np.testing.assert_array_equal(compared.scores, result.population.scores[order])
+    best = result.population.genomes[order][compared.scores.mean(axis=1).argmax()]
+    assert compared.final["test accuracy"] == test.accuracy(best)
+    assert compared.final["best_member"] == train.accuracy(best)
+    by_class = test.class_accuracy(best)
+    assert [compared.final[f"test accuracy on {digit}"] for digit in range(10)] == by_class.tolist()
+    assert compared.final["digits not learned"] == (by_class < 0.2).sum()
+
+
+@pytest.mark.parametrize(
+    ("method", "ablation"),
+    [("m2n2:crossover=slerp", {"split_point": False}), ("fitness-mating", {"attraction": False}),
+     ("ga", {"alpha": 0.0, "attraction": False}), ("m2n2:alpha=0.5", {"alpha": 0.5}),
+     ("m2n2:crossover=none", {"crossover": None})],
+)  # fmt: skip
+def test_the_ablations_of_the_paper(scorers, method, ablation):
+    evolution = evoniche.m2n2(scorers[0], initial=published_experts(), seed=1, **ablation)
+    result = evolution.run(30, progress=False)
+    scores = result.population.scores[np.argsort(result.population.ids)]
+    np.testing.assert_array_equal(ran("digits:start=experts", method, 1, 30).scores, scores)
+
+
+def test_fresh_experts_are_trained_for_each_run(trained):
+    problem = find_problem("digits:start=fresh")
+    assert np.array_equal(problem.begun(3).initial, trained)
+    one, another = (ran("digits:start=fresh", "m2n2", seed, 4).scores for seed in (3, 4))
+    np.testing.assert_array_equal(one[:2], problem.scorer.score(trained))
+    assert not np.array_equal(one, another)
+
+
+def test_the_angle_is_an_option():
+    whole, part = (ran(f"digits:start=experts,angle={angle}", "m2n2").scores for angle in ("whole", "part"))
+    assert not np.array_equal(whole, part)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [("digits:start=nowhere", "start must be one of scratch, experts, fresh, got 'nowhere'"),
+     ("digits:angle=none", "angle")],
+)  # fmt: skip
+def test_options_that_cannot_be(spec, message):
+    with pytest.raises(ValueError, match=message):
+        find_problem(spec)
+
+
+def test_another_crossover_that_cannot_be():
+    with pytest.raises(ValueError, match="crossover must be one of own, slerp, none, got 'cut'"):
+        ran("digits:start=experts", "ga:crossover=cut")

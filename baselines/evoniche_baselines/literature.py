@@ -1,23 +1,31 @@
 """Does it agree with the literature? `python -m evoniche_baselines.literature niching FOLDER` runs it and prints it.
 
 Finished runs are kept in the folder and not run again. What is printed is in baselines/results/niching.md; for `digits`
-in place of `niching`, in digits.md.
+in place of `niching`, in digits.md. With `--results FOLDER`, what each run ended with is written there as JSON, a file
+for each problem and method, and so are the curves of the experiments that have some.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import final
 
 import attrs
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from evoniche._files import new_file, write_json
 from evoniche_baselines.compare import Comparison, compare
+from evoniche_baselines.compare.metrics import label
+from evoniche_baselines.compare.pictures import draw_curves
 from evoniche_baselines.compare.statistics import pairwise
+from evoniche_baselines.compare.store import file_name
 
 __all__ = ["EXPERIMENTS", "Experiment"]
 
@@ -39,6 +47,10 @@ class Experiment:
     """Take the mean over the second half of a run, for what fluctuates around an equilibrium, not its end."""
     tested: bool = False
     """Compare each method with the first by Mann and Whitney's test."""
+    others: tuple[str, ...] = ()
+    """More metrics, of which a second table has the means."""
+    curves: tuple[str, ...] = ()
+    """Metrics whose curves are drawn."""
 
     def run(self, folder: Path, jobs: int) -> Comparison:
         """Run what is not there yet."""
@@ -51,6 +63,27 @@ class Experiment:
             jobs=jobs,
             folder=folder,
         )
+
+    def write(self, result: Comparison, folder: Path) -> None:
+        """What each run ended with, and the curves."""
+        for (problem, method), rows in result.final.groupby(["problem", "method"]):
+            runs = [
+                {"seed": int(seed), **of.dropna(subset="value").set_index("metric")["value"].to_dict()}
+                for seed, of in rows.groupby("seed")
+            ]
+            content = {
+                "problem": problem,
+                "method": method,
+                "evaluations": self.evaluations,
+                "versions": {name: version(name) for name in ("evoniche", "numpy", "scikit-learn")},
+                "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+                "runs": runs,
+            }
+            write_json(folder / f"{file_name(f'{problem} {method}')}.json", content, indent=1)
+        for problem in self.problems if self.curves else ():
+            figure = draw_curves(result, problem, self.curves)
+            with new_file(folder / f"{file_name(problem)}.png") as file:
+                figure.savefig(file, format="png", dpi=150)
 
     def table(self, result: Comparison) -> Iterator[str]:
         """Lines of Markdown."""
@@ -68,8 +101,16 @@ class Experiment:
         yield "|---|---|---|---|---|---|---|"
         for problem in self.problems:
             for method, expected in self.expected.items():
-                yield _row(values, problem, method, expected)
+                yield _row(values, problem, method, self.metric, expected)
         yield ""
+        if self.others:
+            yield f"| problem | method | {' | '.join(map(label, self.others))} |"
+            yield "|---" * (2 + len(self.others)) + "|"
+            for problem in self.problems:
+                for method in self.expected:
+                    means = [_sample(result.final, problem, method, metric).mean() for metric in self.others]
+                    yield f"| {problem} | {method} | {' | '.join(f'{mean:.3f}' for mean in means)} |"
+            yield ""
         if self.tested:
             yield f"Against `{next(iter(self.expected))}` (Mann and Whitney, Holm; A12 > .5: better than it):\n"
             yield "| problem | method | A12 | p (Holm) |"
@@ -156,9 +197,30 @@ _NICHING = (
     ),
 )
 
+_OTHERS = ("best_member", "coverage", "entropy", "digits not learned", "seconds")
+_CURVES = ("test accuracy", "coverage", "entropy")
+
 _DIGITS = (
     Experiment(
-        title="From scratch",
+        title="From scratch: M2N2, a GA, and both without crossover",
+        problems=("digits",),
+        expected={"m2n2": ".870", "m2n2:crossover=none": ".770", "ga:crossover=none": ".710", "ga": ".680"},
+        metric="test accuracy", evaluations=50_000, runs=30, others=_OTHERS, curves=_CURVES,
+    ),
+    Experiment(
+        title="From experts: M2N2 without attraction, without split point, and a GA",
+        problems=("digits:start=experts",),
+        expected={"m2n2": ".683", "fitness-mating": ".662", "m2n2:crossover=slerp": ".578", "ga": ".520"},
+        metric="test accuracy", evaluations=10_000, runs=30, others=_OTHERS, curves=_CURVES,
+    ),
+    Experiment(
+        title="From fresh experts: M2N2 without attraction",
+        problems=("digits:start=fresh",),
+        expected={"m2n2": "", "fitness-mating": ""},
+        metric="test accuracy", evaluations=3_000, runs=30, others=_OTHERS,
+    ),
+    Experiment(
+        title="From scratch: CMA-ES and MAP-Elites",
         problems=("digits",),
         expected={"cma-es": ".86", "cma-es:covariance=diagonal": "", "map-elites": ".60"},
         metric="held_out", evaluations=50_000, runs=10,
@@ -186,9 +248,14 @@ _DIGITS = (
 EXPERIMENTS = {"niching": _NICHING, "digits": _DIGITS}
 
 
-def _row(values: pd.DataFrame, problem: str, method: str, expected: str) -> str:
-    x = values.loc[(values["problem"] == problem) & (values["method"] == method), "value"].to_numpy()
-    if (values["metric"] == "to_target").all():
+def _sample(table: pd.DataFrame, problem: str, method: str, metric: str) -> NDArray[np.float64]:
+    of = (table["problem"] == problem) & (table["method"] == method) & (table["metric"] == metric)
+    return table.loc[of, "value"].to_numpy(dtype=np.float64)
+
+
+def _row(values: pd.DataFrame, problem: str, method: str, metric: str, expected: str) -> str:
+    x = _sample(values, problem, method, metric)
+    if metric == "to_target":
         x, runs = x[~np.isnan(x)], len(x)
         ends = f"**{np.median(x):,.0f}** | {x.min():,.0f} | {x.max():,.0f}" if len(x) else "| |"
         return f"| {problem} | {method} | {expected} | {len(x)} of {runs} | {ends} |"
@@ -208,6 +275,7 @@ def main() -> None:
     parser.add_argument("what", choices=list(EXPERIMENTS))
     parser.add_argument("folder", type=Path, help="where finished runs are kept")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--results", type=Path, help="where the ends of the runs are written")
     parser.add_argument("--only", default="", help="experiments whose title has this text")
     arguments = parser.parse_args()
     for experiment in EXPERIMENTS[arguments.what]:
@@ -216,6 +284,8 @@ def main() -> None:
             if result.missing:
                 sys.exit(f"interrupted: {len(result.missing)} runs left, with which the same command goes on")
             print("\n".join(experiment.table(result)), flush=True)
+            if arguments.results is not None:
+                experiment.write(result, arguments.results)
 
 
 if __name__ == "__main__":

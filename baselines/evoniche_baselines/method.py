@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche import Evolution, Offspring
-from evoniche.batches import Batch
+from evoniche.batches import Batch, take
 from evoniche_baselines.problem import NEEDS, Problem
 
 __all__ = ["Method", "Search", "method"]
@@ -68,9 +68,9 @@ class Method:
             ValueError: The problem lacks what the method needs, or there is no such option.
         """
         self.check(problem)
-        started = self.start(problem, seed, **self.options)
+        started = self.start(problem.begun(seed), seed, **self.options)
         if isinstance(started, Evolution):
-            return _OfEvolution(started)
+            return _OfEvolution(started, stepwise=problem.stepwise)
         if lacking := [verb for verb in ("ask", "tell", "members") if not hasattr(started, verb)]:
             raise ValueError(f"{self.name} must start an Evolution, or what has ask, tell and members: "
                              f"{type(started).__name__} has no {lacking[0]}.")
@@ -114,13 +114,14 @@ def method(label: str, *, name: str | None = None, needs: tuple[str, ...] = ()) 
 class _OfEvolution:
     """An `Evolution` as a `Search`."""
 
-    def __init__(self, evolution: Evolution) -> None:
-        self.evolution = evolution
+    def __init__(self, evolution: Evolution, *, stepwise: bool) -> None:
+        self.evolution, self._stepwise = evolution, stepwise
         self._children: Offspring | None = None
 
     def ask(self) -> Batch:
         # The initial genomes are scored together: an ask never goes beyond them.
-        self._children = self.evolution.ask(None if self.evolution.evaluations else sys.maxsize)
+        together = not (self._stepwise or self.evolution.evaluations)
+        self._children = self.evolution.ask(sys.maxsize if together else None)
         return self._children.genomes
 
     def tell(self, scores: NDArray[Any]) -> None:
@@ -128,4 +129,6 @@ class _OfEvolution:
         self.evolution.tell(self._children, scores)
 
     def members(self) -> tuple[Batch, NDArray[np.floating]]:
-        return self.evolution.population.genomes, self.evolution.population.scores
+        population = self.evolution.population
+        oldest_first = np.argsort(population.ids)
+        return take(population.genomes, oldest_first), population.scores[oldest_first]

@@ -11,7 +11,6 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from evoniche.batches import Batch
-from evoniche.functional import Capacity
 from evoniche.roles import Crossover, Genome, Mutation, Scorer
 
 __all__ = ["NEEDS", "Descriptor", "Problem", "RealVectors"]
@@ -90,9 +89,9 @@ class Problem:
         cases: How many.
         crossover: For two parents; None where there is none that makes sense.
         mutation: For one child; None where nothing is mutated.
-        initial: What every run begins with, or how many random genomes; as many as there are members when None.
+        initial: What every run begins with, or how many random genomes; as many as there are members when None. A
+            function `f(seed)` makes what a run of this seed begins with.
         population_size: Members, unless the comparison says otherwise.
-        capacity: What a case can give: "one" (binary scores) or "max" (graded ones).
         target: The mean score at which the problem is solved; None where nobody knows.
         held_out: Scores the best on cases that no method has seen.
         radius: How far apart two solutions of one niche may be.
@@ -100,6 +99,11 @@ class Problem:
         vector: The genomes as vectors of real numbers.
         niches: `f(genomes, scores)`: how many distinct niches these solutions hold.
         metrics: More to report of the solutions alive: name -> `f(genomes, scores)`.
+        details: `f(genomes, scores)` -> name -> value: what is measured of the last solutions alive, once. It goes into
+            the tables of a comparison, and not into its pictures.
+        stepwise: Whether an `Evolution` is asked for the first genomes in its own batches, as `Evolution.run` does, and
+            not for all at once. A run draws other numbers then, and is otherwise the same.
+        threshold: The score from which a case counts as solved, in coverage and entropy.
         seeds: Whether `initial` are solutions worth mixing (trained models, specialists).
     """
 
@@ -109,9 +113,8 @@ class Problem:
     cases: int
     crossover: Crossover | Callable[[Any, Any, Generator], Any] | None = None
     mutation: Mutation | Callable[[Any, Generator], Any] | None = None
-    initial: Batch | int | None = None
+    initial: Batch | int | Callable[[int], Batch] | None = None
     population_size: int = 100
-    capacity: Capacity = "one"
     target: float | None = None
     held_out: Scorer | Callable[[Batch], Any] | None = None
     radius: float | None = None
@@ -119,7 +122,14 @@ class Problem:
     vector: RealVectors | None = None
     niches: Callable[[Batch, NDArray[Any]], int] | None = None
     metrics: Mapping[str, Callable[[Batch, NDArray[Any]], float]] = attrs.field(factory=dict)
+    details: Callable[[Batch, NDArray[Any]], Mapping[str, float]] | None = None
+    stepwise: bool = False
+    threshold: float = 0.5
     seeds: bool = False
+
+    def begun(self, seed: int) -> Problem:
+        """This problem as a run of this seed has it, in which `initial` is no function."""
+        return attrs.evolve(self, initial=self.initial(seed)) if callable(self.initial) else self
 
     @property
     def offers(self) -> frozenset[str]:

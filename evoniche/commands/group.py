@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any
 
 import click
 from loguru import logger
@@ -14,10 +12,7 @@ from evoniche import __version__, _log
 
 __all__ = ["commands"]
 
-_METRICS = (
-    "A column of history.csv (best, test, mean, coverage, entropy); may be repeated. "
-    "[default: test, coverage, entropy]"
-)
+_GROUP = "evoniche.commands"
 
 
 def _missing(name: str, needs: str) -> click.Command:
@@ -31,27 +26,23 @@ def _missing(name: str, needs: str) -> click.Command:
 
 
 class _Installed(click.Group):
-    """A group that also has the commands of an entry point, each loaded when it is asked for."""
+    """The commands of the entry point `evoniche.commands`, each loaded when it is asked for."""
 
-    def __init__(self, *args: Any, entry_point: str, extra: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.entry_point = entry_point
-        self.extra = extra
+    def list_commands(self, _: click.Context) -> list[str]:
+        return sorted(entry_points(group=_GROUP).names)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *entry_points(group=self.entry_point).names})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for entry in entry_points(group=self.entry_point, name=cmd_name):
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+        for entry in entry_points(group=_GROUP, name=cmd_name):
             try:
                 command: click.Command = entry.load()
             except ImportError as error:
-                return _missing(cmd_name, f"needs {error.name or error}: pip install 'evoniche[{self.extra}]'.")
+                extra = "baselines" if entry.module.startswith("evoniche_baselines.") else "llm"
+                return _missing(cmd_name, f"needs {error.name or error}: pip install 'evoniche[{extra}]'.")
             return command
-        return super().get_command(ctx, cmd_name)
+        return None
 
 
-@click.group(cls=_Installed, entry_point="evoniche.commands", extra="llm")
+@click.group(cls=_Installed)
 @click.version_option(__version__, prog_name="evoniche")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log of each run.")
 def commands(verbose: bool) -> None:
@@ -59,28 +50,3 @@ def commands(verbose: bool) -> None:
     logger.remove()
     logger.add(sys.stderr, level="DEBUG" if verbose else "WARNING", format="{level}: {message}")
     _log.enable_logging()
-
-
-@commands.group(cls=_Installed, entry_point="evoniche.experiments", extra="baselines")
-def run() -> None:
-    """Run an experiment of a paper."""
-
-
-@commands.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("figure.png"), show_default=True
-)
-@click.option("--metric", "metrics", multiple=True, help=_METRICS)
-def plot(folders: tuple[Path, ...], out: Path, metrics: tuple[str, ...]) -> None:
-    """Draw the runs of several FOLDERS together.
-
-    Lines are means over the runs and bands one standard error; runs of one method count together.
-    """
-    from evoniche.plots import draw_runs, read_runs
-
-    try:
-        path = draw_runs([read_runs(folder) for folder in folders], out, metrics=metrics or None)
-    except (ValueError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"picture in {path}")

@@ -1,12 +1,14 @@
 """The tables of the literature: what they say of runs that are known."""
 
+import json
+
 import attrs
 import pandas as pd
 import pytest
 
+from evoniche_baselines.catalogue import find_method, find_problem
 from evoniche_baselines.compare.study import COLUMNS, Comparison
 from evoniche_baselines.literature import EXPERIMENTS, Experiment
-from evoniche_baselines.specs import find_method, find_problem
 
 EXPERIMENT = Experiment(
     title="Better or worse", problems=("p",), expected={"a": "1", "b": ""}, metric="best", evaluations=100, runs=4,
@@ -40,6 +42,24 @@ def test_what_was_not_reached_is_left_out_and_counted():
     experiment = attrs.evolve(EXPERIMENT, metric="to_target", tested=False)
     lines = list(experiment.table(attrs.evolve(comparison, final=final)))
     assert "| p | a | 1 | 3 of 4 | **2** | 1 | 3 |" in lines
+
+
+def test_more_metrics_are_in_a_second_table():
+    result = known()
+    more = result.final.assign(metric="best_member", value=0.5)
+    result = attrs.evolve(result, final=pd.concat([result.final, more]))
+    lines = list(attrs.evolve(EXPERIMENT, others=("best", "best_member")).table(result))
+    assert "| problem | method | best so far | best member |" in lines
+    assert "| p | a | 2.500 | 0.500 |" in lines
+
+
+def test_what_each_run_ended_with_is_written(tmp_path):
+    result = attrs.evolve(known(), problems={"p": "P"}, methods={"a": "A", "b": "B"})
+    attrs.evolve(EXPERIMENT, curves=("best",)).write(result, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.png", "p_a.json", "p_b.json"]
+    content = json.loads((tmp_path / "p_b.json").read_text())
+    assert (content["problem"], content["method"], content["evaluations"]) == ("p", "b", 100)
+    assert content["runs"][3] == {"seed": 3, "best": 14.0}
 
 
 @pytest.mark.parametrize("experiment", [e for group in EXPERIMENTS.values() for e in group], ids=lambda e: e.title)

@@ -1,6 +1,6 @@
 """One steady-state step on the digits from scratch, over the bare scoring call: what the library adds to the work.
 
-The step is `ask`, `score`, `tell` as in `evoniche run digits --start scratch`: population 20 and full, split SLERP,
+The step is `ask`, `score`, `tell` as in `evoniche compare digits --methods m2n2`: population 20 and full, split SLERP,
 Gaussian mutation of all 19,210 weights, 1,437 images. The bare call scores members of the same population, one by
 one. One BLAS thread: the products are too small to share, and runs go side by side.
 """

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from evoniche import _log
-from evoniche_baselines import specs
+from evoniche_baselines import catalogue
 from evoniche_baselines.compare.report import cores, iqm_with_interval, write_report
 from evoniche_baselines.compare.statistics import success, summary
 from evoniche_baselines.compare.study import Comparison
@@ -195,12 +195,12 @@ def _print(comparison: Comparison) -> None:
 
 def _describe(kind: str, line: Callable[[str], tuple[str, str]]) -> None:
     """A line for each name, and its options below; what is missing is said in its place."""
-    names = specs.names(kind)
+    names = catalogue.names(kind)
     width = max(map(len, names), default=0)
     for name in names:
         try:
             about, words = line(name)
-            options = specs.options(kind, name)
+            options = catalogue.options(kind, name)
         except (ImportError, ValueError, TypeError) as error:
             about, words, options = str(error), "", {}
         click.echo(f"  {name:<{width}}  {about:<52} {words}".rstrip())
@@ -220,12 +220,12 @@ def _default(value: Any) -> str:
 
 
 def _offers(name: str) -> tuple[str, str]:
-    problem = specs.find_problem(name)
+    problem = catalogue.find_problem(name)
     return problem.name, _words(problem.offers)
 
 
 def _needs(name: str) -> tuple[str, str]:
-    method = specs.find_method(name)
+    method = catalogue.find_method(name)
     return method.label, _words(method.needs)
 
 

@@ -18,20 +18,19 @@ _LABELS = {
     "qd_score": "QD score",
     "to_target": "evaluations to target",
 }
-_ACCURACIES, _SHOWN = ("peak_ratio_", "success_"), ("_1e-4",)
+_NOT_SHOWN = ("best_member", *ONLY_IN_THE_END)  # the best member is hardly ever worse than the best so far
 
 
 def label(metric: str) -> str:
     """As in a table or on an axis."""
-    return _LABELS.get(metric, metric)
+    return _LABELS.get(metric, metric.replace("_", " "))
 
 
 def main_metrics(metrics: Iterable[str]) -> list[str]:
-    """Those to be shown, in order: the general ones, then the problem's own.
+    """Those to be shown of what was recorded over time, in order: the general ones, then the problem's own.
 
-    Of the five accuracies of peak ratios, 1e-4 is shown, the one that tables of the literature are at.
+    >>> main_metrics(["share of A", "best_member", "mean", "best"])
+    ['best', 'mean', 'share of A']
     """
-    there = list(dict.fromkeys(metrics))
-    general = [name for name in _LABELS if name in there and name not in ONLY_IN_THE_END]
-    own = [name for name in there if name not in _LABELS and name not in ONLY_IN_THE_END]
-    return general + [name for name in own if not name.startswith(_ACCURACIES) or name.endswith(_SHOWN)]
+    there = [name for name in dict.fromkeys(metrics) if name not in _NOT_SHOWN]
+    return [name for name in _LABELS if name in there] + [name for name in there if name not in _LABELS]

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 from scipy import stats
 
-from evoniche_baselines.compare.metrics import label, main_metrics
+from evoniche_baselines.compare.metrics import ONLY_IN_THE_END, label, main_metrics
 from evoniche_baselines.compare.statistics import Friedman
 from evoniche_baselines.compare.study import Comparison
 
@@ -103,7 +103,8 @@ def draw_boxes(comparison: Comparison, problem: str, metrics: Sequence[str] | No
     table = comparison.final[comparison.final["problem"] == problem].dropna(subset="value")
     there = set(table["metric"])
     if metrics is None:
-        metrics = [*main_metrics(table["metric"]), *(name for name in ("to_target", "seconds") if name in there)]
+        recorded = comparison.over_time[comparison.over_time["problem"] == problem]["metric"]
+        metrics = [name for name in (*main_metrics(recorded), *ONLY_IN_THE_END) if name in there]
     methods = list(dict.fromkeys(table["method"]))
     height = 0.9 + 0.27 * len(methods)
     columns = 3 if len(methods) <= _BANDS else 5

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
+from evoniche._files import new_file, write_text
 from evoniche_baselines.compare import statistics
 from evoniche_baselines.compare.metrics import ONLY_IN_THE_END, label, main_metrics
+from evoniche_baselines.compare.store import file_name
 from evoniche_baselines.compare.study import Comparison
 
 __all__ = ["cores", "iqm_with_interval", "write_report"]
@@ -64,13 +67,14 @@ def write_report(
         picture.unlink()
     for name in ("over_time", "final"):
         table: pd.DataFrame = getattr(comparison, name)
-        table.to_csv(folder / f"{name}.csv", index=False)
-        table.to_parquet(folder / f"{name}.parquet", index=False)
+        _write_csv(folder / f"{name}.csv", table)
+        with new_file(folder / f"{name}.parquet") as file:
+            table.to_parquet(file, index=False)
     first, metrics = next(iter(comparison.methods)), list(dict.fromkeys(comparison.final["metric"]))
     summary = pd.concat([statistics.summary(comparison.final, metric) for metric in metrics])
     tests = pd.concat([statistics.pairwise(comparison.final, metric, first) for metric in metrics])
-    summary.to_csv(folder / "summary.csv", index=False)
-    tests.to_csv(folder / "tests.csv", index=False)
+    _write_csv(folder / "summary.csv", summary)
+    _write_csv(folder / "tests.csv", tests)
     sections = [
         "# Comparison of methods",
         _missing(comparison),
@@ -80,9 +84,9 @@ def write_report(
         _HOW_TO_READ,
     ]
     text = "\n\n".join(section for section in sections if section) + "\n"
-    (folder / "report.md").write_text(text, encoding="utf-8")
+    write_text(folder / "report.md", text)
     path = folder / "report.html"
-    path.write_text(_html(text, folder), encoding="utf-8")
+    write_text(path, _html(text, folder))
     return path
 
 
@@ -100,6 +104,15 @@ def iqm_with_interval(summary: pd.DataFrame, problem: str, method: str, metric: 
     if not np.isfinite(row["low"]) or row["runs"] == 1:
         return _number(row["iqm"])
     return f"{_number(row['iqm'])} [{_number(row['low'])}, {_number(row['high'])}]"
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _draw(figure: Figure, path: Path) -> None:
+    with new_file(path) as file:
+        figure.savefig(file, format="png", dpi=130)
 
 
 def _missing(comparison: Comparison) -> str:
@@ -143,30 +156,35 @@ def _setup(comparison: Comparison, command: str | None, population_size: int | N
 def _problem(
     comparison: Comparison, problem: str, summary: pd.DataFrame, tests: pd.DataFrame, folder: Path
 ) -> str:
-    from evoniche_baselines.compare import maps, pictures
+    from evoniche_baselines.compare.niche_pictures import draw_attraction, draw_scores
+    from evoniche_baselines.compare.pictures import draw_boxes, draw_curves
 
     parts = [f"## {_escaped(comparison.problems[problem])}", _reached(comparison, problem, summary),
              _tested(comparison, problem, tests)]
     drawn = {
-        "curves": (pictures.draw_curves, "Lines are interquartile means of the runs, bands (up to 12 methods) "
+        "curves": (draw_curves, "Lines are interquartile means of the runs, bands (up to 12 methods) "
                    "the middle half of them."),
-        "ends": (pictures.draw_boxes, "The ends of the runs: boxes are quartiles, a point is a run."),
-        "scores": (maps.draw_scores, "The members in the end of each method's first run, ordered by niche: each matrix "
+        "ends": (draw_boxes, "The ends of the runs: boxes are quartiles, a point is a run."),
+        "scores": (draw_scores, "The members in the end of each method's first run, ordered by niche: each matrix "
                    "has an order of its own."),
-        "attraction": (maps.draw_attraction, "Attraction between the same members, in the same order, each matrix in "
+        "attraction": (draw_attraction, "Attraction between the same members, in the same order, each matrix in "
                        "parts of its largest value."),
     }
     for name, (draw, caption) in drawn.items():
-        path = f"pictures/{_plain(problem)}-{name}.png"
-        draw(comparison, problem).savefig(folder / path, dpi=130)
+        path = f"pictures/{file_name(problem)}-{name}.png"
+        _draw(draw(comparison, problem), folder / path)
         parts.append(f"![{caption}]({path})\n\n{caption}")
     return "\n\n".join(parts)
+
+
+def _shown(comparison: Comparison, problem: str) -> list[str]:
+    return main_metrics(comparison.over_time[comparison.over_time["problem"] == problem]["metric"])
 
 
 def _reached(comparison: Comparison, problem: str, summary: pd.DataFrame) -> str:
     """The table of what each method ended with."""
     of = summary[summary["problem"] == problem]
-    shown = main_metrics(of["metric"])
+    shown = _shown(comparison, problem)
     success = statistics.success(comparison.final)
     success = success[success["problem"] == problem].set_index("method")
     rows = []
@@ -188,7 +206,7 @@ def _reached(comparison: Comparison, problem: str, summary: pd.DataFrame) -> str
 def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
     """The table of tests against the first method."""
     of = tests[tests["problem"] == problem]
-    metrics = [m for m in (*main_metrics(of["metric"]), ONLY_IN_THE_END[0]) if m in set(of["metric"])]
+    metrics = [m for m in (*_shown(comparison, problem), ONLY_IN_THE_END[0]) if m in set(of["metric"])]
     rows = []
     for method in dict.fromkeys(of["a"]):
         row = [_code(method)]
@@ -220,7 +238,7 @@ def _over_problems(comparison: Comparison, folder: Path) -> str:
         if result is None:
             continue
         path = f"pictures/ranks-{metric}.png"
-        draw_critical_difference(result, comparison.methods).savefig(folder / path, dpi=130)
+        _draw(draw_critical_difference(result, comparison.methods), folder / path)
         rows = [(_code(method), f"{rank:.2f}") for method, rank in result.ranks.items()]
         p = "p < .001" if result.p < 0.001 else f"p = {result.p:.3f}"
         parts.append(
@@ -291,7 +309,3 @@ def _code(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_<>\[\]])", r"\\\1", text)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.=-]+", "_", name).strip("._") or "unnamed"

@@ -15,10 +15,10 @@ from evoniche import functional
 from evoniche.batches import Batch, take
 from evoniche.function_operators import as_scorer
 from evoniche.scores import read_scores
+from evoniche_baselines.catalogue import find_method, find_problem
 from evoniche_baselines.method import Method
 from evoniche_baselines.parallel import advance
 from evoniche_baselines.problem import Problem
-from evoniche_baselines.specs import find_method, find_problem
 
 __all__ = ["Run", "Task", "run"]
 
@@ -29,9 +29,9 @@ class Task:
     """What one run is about; two runs of equal tasks are the same, bit for bit."""
 
     problem: str | Callable[[], Problem]
-    """As `specs.find_problem` takes it, or a function that makes the problem."""
+    """As `catalogue.find_problem` takes it, or a function that makes the problem."""
     method: str | Method
-    """As `specs.find_method` takes it, or the method itself."""
+    """As `catalogue.find_method` takes it, or the method itself."""
     seed: int
     evaluations: int
     population_size: int | None = None
@@ -95,8 +95,8 @@ class Run:
     over_time: dict[str, NDArray[np.float64]]
     """A column for each metric, and "evaluations"; each of shape (records,)."""
     final: dict[str, float]
-    """The last of each, and what there is only in the end: `seconds`, and, where the problem has a target, `to_target`
-    (NaN when it was not reached)."""
+    """The last of each, and what there is only in the end: the problem's details, `seconds`, and, where the problem has
+    a target, `to_target` (NaN when it was not reached)."""
     scores: NDArray[np.floating]
     """Of the members in the end, shape (members, cases)."""
 
@@ -141,10 +141,12 @@ def _run(task: Task) -> Run:
         alive = search.members if told else partial(_both, genomes, scores)  # the first batch may be cut already
         record.look(alive, done, last=done == task.evaluations)
         advance(n)
-    _, members = alive()
+    genomes, members = alive()
     seconds = time.perf_counter() - start
     over_time = record.columns()
     final = {name: float(column[-1]) for name, column in over_time.items()}
+    if problem.details is not None:
+        final |= {name: float(value) for name, value in problem.details(genomes, members).items()}
     if problem.target is not None:
         final["to_target"] = record.to_target
     return Run(over_time, {**final, "seconds": seconds}, np.array(members))
@@ -186,11 +188,13 @@ class _Record:
         row = {
             "evaluations": done,
             "best": self._best,
+            "best_member": float(scores.mean(axis=1, dtype=np.float64).max()),
             "mean": float(scores.mean(dtype=np.float64)),
             "niches": self._niches(genomes, scores),
         }
         if self._problem.cases > 1:
-            row |= {"coverage": functional.coverage(scores), "entropy": functional.entropy(scores)}
+            row |= {what.__name__: what(scores, threshold=self._problem.threshold)
+                    for what in (functional.coverage, functional.entropy)}
         if self._problem.descriptor is not None:
             row["qd_score"] = sum(self._cells.values())
         if self._problem.held_out is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
+import math
 import re
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 from uuid import uuid4
@@ -16,10 +17,12 @@ import attrs
 import numpy as np
 
 import evoniche_baselines
+from evoniche._files import write_json, write_npz
+from evoniche._objects import source_files
 from evoniche_baselines.compare.runs import Run, Task
 from evoniche_baselines.method import Method
 
-__all__ = ["Store"]
+__all__ = ["Store", "file_name"]
 
 
 @final
@@ -36,14 +39,11 @@ class Store:
     def save(self, task: Task, run: Run) -> None:
         """Keep a run; what is there is there as a whole."""
         path = self._path(task)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        final = {name: None if np.isnan(value) else value for name, value in run.final.items()}
-        over_time = {name: column.tolist() for name, column in run.over_time.items()}
+        final = {name: _written(value) for name, value in run.final.items()}
+        over_time = {name: [*map(_written, column.tolist())] for name, column in run.over_time.items()}
         content = {"task": _described(task), "final": final, "over_time": over_time}
-        with _Renamed(path.with_suffix(".npz")) as part, part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, scores=run.scores)
-        with _Renamed(path) as part:  # the last: where it is, the run is finished
-            part.write_text(json.dumps(content))
+        write_npz(path.with_suffix(".npz"), scores=run.scores)
+        write_json(path, content, indent=None)  # the last: where it is, the run is finished
 
     def load(self, task: Task) -> Run | None:
         """A finished run, or None.
@@ -58,8 +58,8 @@ class Store:
             content = json.loads(path.read_text())
             with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
                 scores = arrays["scores"]
-            over_time = {name: np.array(column, dtype=np.float64) for name, column in content["over_time"].items()}
-            final = {name: np.nan if value is None else float(value) for name, value in content["final"].items()}
+            over_time = {name: np.array([*map(_read, column)]) for name, column in content["over_time"].items()}
+            final = {name: _read(value) for name, value in content["final"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is garbled ({error}): delete it, and the run is made again.") from error
         return Run(over_time, final, scores)
@@ -67,24 +67,17 @@ class Store:
     def _path(self, task: Task) -> Path:
         described = _described(task)
         key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:10]
-        names = (_plain(described[name]) for name in ("problem", "method"))
+        names = (file_name(described[name]) for name in ("problem", "method"))
         return self.folder.joinpath(*names, f"{task.seed}-{key}.json")
 
 
-class _Renamed:
-    """A file beside the one that is meant, which takes its place when it is complete."""
+def _written(value: float) -> float | str | None:
+    """As JSON has it, which knows no NaN and no infinity."""
+    return None if math.isnan(value) else str(value) if math.isinf(value) else value
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._part = path, path.with_name(f"{path.name}.{os.getpid()}.part")
 
-    def __enter__(self) -> Path:
-        return self._part
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink(missing_ok=True)
+def _read(value: Any) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _described(task: Task) -> dict[str, Any]:
@@ -106,9 +99,12 @@ def _described(task: Task) -> dict[str, Any]:
 
 
 def _contents(spec: str) -> list[str]:
-    """Digests of the files that a problem or method is in, or that its options name."""
-    files = [Path(part.rpartition("=")[2]) for part in re.split("[:,]", spec)]
-    return [hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files if file.suffix and file.is_file()]
+    """Digests of the files that a problem or method is in, of those beside them that they import, and of options."""
+    place, *others = re.split("[:,]", spec)
+    module = "." in place and not place.endswith(".py") and find_spec(place)
+    named = [Path(part.rpartition("=")[2]) for part in ((module and module.origin) or place, *others)]
+    files = [file for path in named if path.suffix and path.is_file() for file in source_files(path)]
+    return [hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files]
 
 
 def _source(what: Any) -> list[str]:
@@ -123,5 +119,6 @@ def _source(what: Any) -> list[str]:
     return [] if own else [hashlib.sha256(code).hexdigest()[:16]]
 
 
-def _plain(name: str) -> str:
+def file_name(name: str) -> str:
+    """The name of a problem or method as part of a file name."""
     return re.sub(r"[^A-Za-z0-9.=-]+", "_", name).strip("._") or "unnamed"

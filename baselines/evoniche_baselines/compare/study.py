@@ -65,8 +65,8 @@ def compare(
     A finished run is kept in the folder and not run again. Ctrl-C ends the comparison with the runs that are finished.
 
     Args:
-        problems: Names as `specs.find_problem` has them, or functions that make a `Problem`; one or several.
-        methods: Names as `specs.find_method` has them, or `Method`s.
+        problems: Names as `catalogue.find_problem` has them, or functions that make a `Problem`; one or several.
+        methods: Names as `catalogue.find_method` has them, or `Method`s.
         runs: Of each method on each problem.
         evaluations: Solutions scored in each run.
         population_size: Members; each problem's own number when None.
@@ -86,7 +86,7 @@ def compare(
 
     >>> result = compare("niches", ["implicit-sharing", "ga"], runs=2, evaluations=200, progress=False)
     >>> sorted(result.final["metric"].unique())[:4]
-    ['best', 'coverage', 'entropy', 'mean']
+    ['best', 'best_member', 'coverage', 'entropy']
     """
     several = [problems] if isinstance(problems, str) or callable(problems) else list(problems)
     methods = [methods] if isinstance(methods, str | Method) else list(methods)

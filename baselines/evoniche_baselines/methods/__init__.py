@@ -1,8 +1,4 @@
-"""Methods to compare: M2N2's ablations, niching methods as evoniche's parts, and those of other libraries.
+"""Methods to be compared: niching methods made of evoniche's parts, and what other libraries have.
 
-Each is a `Method` in the module of its name; `evoniche compare` and `specs.find_method` find them by entry point.
+Each is a `Method` in the module of its name; `evoniche compare` and `catalogue.find_method` find them by entry point.
 """
-
-from evoniche_baselines.methods.paper import PAPER_METHODS, PaperMethod
-
-__all__ = ["PAPER_METHODS", "PaperMethod"]

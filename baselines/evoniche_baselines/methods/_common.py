@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from evoniche.batches import Batch, as_batch, stack
 from evoniche.function_operators import as_crossover, as_mutation
-from evoniche.randomness import generator
+from evoniche.randomness import generator, kept_global_randomness
 from evoniche_baselines.problem import Problem
 
 __all__ = ["LibraryRandomness", "first_genomes", "objects", "vary"]
@@ -53,12 +53,10 @@ class LibraryRandomness:
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """Within this, the global generators are the library's."""
-        saved = random.getstate(), np.random.get_state()  # noqa: NPY002
-        random.setstate(self._state[0])
-        np.random.set_state(self._state[1])  # noqa: NPY002
-        try:
-            yield
-        finally:
-            self._state = random.getstate(), np.random.get_state()  # noqa: NPY002
-            random.setstate(saved[0])
-            np.random.set_state(saved[1])  # noqa: NPY002
+        with kept_global_randomness():
+            random.setstate(self._state[0])
+            np.random.set_state(self._state[1])  # noqa: NPY002
+            try:
+                yield
+            finally:
+                self._state = random.getstate(), np.random.get_state()  # noqa: NPY002

@@ -6,7 +6,10 @@ members by as many children. `selector` is "roulette" or "tournament"; the defau
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
+
+import attrs
 
 from evoniche import (
     AdaptiveSharing,
@@ -40,25 +43,30 @@ from evoniche import (
     Selector,
     Sharing,
     ShuffleSelector,
+    SlerpCrossover,
     SpeciationSharing,
     TournamentSelector,
     UniformMateSelector,
     UniformSelector,
-    WorstReplacement,
 )
 from evoniche_baselines.method import method
 from evoniche_baselines.problem import Problem
 
 Rule = Literal["roulette", "tournament"]
+Variation = Literal["own", "slerp"] | None
+"""The problem's own crossover, SLERP of whole vectors, or none."""
 
 
 # M2N2, and what it is when one part is exchanged.
 
 
 @method("M2N2", needs=("cases",))
-def m2n2(problem: Problem, seed: int, *, alpha: float = 1.0) -> Evolution:
-    """Competition for cases, and mates by attraction (Abrantes, Lange and Tang 2025)."""
-    return _competition(problem, seed, AttractionMateSelector(capacity=problem.capacity), alpha)
+def m2n2(problem: Problem, seed: int, *, alpha: float = 1.0, crossover: Variation = "own") -> Evolution:
+    """Competition for cases, and mates by attraction (Abrantes, Lange and Tang 2025).
+
+    With `crossover="slerp"` it is the paper's M2N2 without split point, with None the one without crossover.
+    """
+    return _competition(_with_crossover(problem, crossover), seed, AttractionMateSelector(capacity="max"), alpha)
 
 
 @method("M2N2, mates at random", needs=("cases", "crossover"))
@@ -101,9 +109,10 @@ def lexicase_mating(problem: Problem, seed: int) -> Evolution:
 
 
 @method("GA")
-def ga(problem: Problem, seed: int) -> Evolution:
+def ga(problem: Problem, seed: int, *, crossover: Variation = "own") -> Evolution:
     """The GA of the M2N2 paper: roulette by the sum of the scores, steady state."""
-    return _compose(problem, seed, selector=RouletteSelector(), replacement=WorstReplacement(), batch_size=1)
+    mates = IndependentMateSelector(RouletteSelector())
+    return _evolution(_with_crossover(problem, crossover), seed, sharing=RawSharing(), mates=mates)
 
 
 @method("tournament GA")
@@ -115,7 +124,15 @@ def tournament(problem: Problem, seed: int, *, size: int = 2, elites: int = 0) -
 @method("(mu + lambda)")
 def plus(problem: Problem, seed: int) -> Evolution:
     """Parents at random, and the best of parents and as many children survive (Schwefel 1981)."""
-    return _compose(problem, seed, selector=UniformSelector(), replacement=PlusReplacement())
+    return _evolution(
+        problem,
+        seed,
+        sharing=RawSharing(),
+        selector=UniformSelector(),
+        mates=IndependentMateSelector(UniformSelector()),
+        replacement=PlusReplacement(),
+        batch_size=problem.population_size,
+    )
 
 
 # Sharing, in generations.
@@ -126,28 +143,29 @@ def implicit_sharing(
     problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette", size: int = 2
 ) -> Evolution:
     """Members share what a case can give (Smith, Forrest and Perelson 1993; McKay 2000)."""
-    sharing = ImplicitSharing(alpha=alpha, capacity=problem.capacity)
-    return _generations(problem, seed, sharing, _selector(selector, size))
+    sharing = ImplicitSharing(alpha=alpha, capacity="max")
+    return _generations(problem, seed, sharing=sharing, selector=_selector(selector, size))
 
 
 @method("explicit sharing", needs=("distance",))
 def explicit_sharing(problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette") -> Evolution:
     """Members share with those who are near (Goldberg and Richardson 1987)."""
     sharing = ExplicitSharing(problem.genome, problem.radius, alpha)
-    return _generations(problem, seed, sharing, _selector(selector))
+    return _generations(problem, seed, sharing=sharing, selector=_selector(selector))
 
 
 @method("clearing", needs=("distance",))
 def clearing(problem: Problem, seed: int, *, capacity: int = 1, selector: Rule = "roulette") -> Evolution:
     """Only the best of those who are near have any fitness (Petrowski 1996)."""
     sharing = ClearingSharing(problem.genome, problem.radius, capacity)
-    return _generations(problem, seed, sharing, _selector(selector), elites=1)
+    return _generations(problem, seed, sharing=sharing, selector=_selector(selector), elites=1)
 
 
 @method("speciation", needs=("distance",))
 def speciation(problem: Problem, seed: int, *, selector: Rule = "roulette") -> Evolution:
     """Members share with their species (Stanley and Miikkulainen 2002)."""
-    return _generations(problem, seed, SpeciationSharing(problem.genome, problem.radius), _selector(selector))
+    sharing = SpeciationSharing(problem.genome, problem.radius)
+    return _generations(problem, seed, sharing=sharing, selector=_selector(selector))
 
 
 @method("antigen sampling", needs=("cases",))
@@ -155,19 +173,19 @@ def antigen(
     problem: Problem, seed: int, *, sample_size: int = 10, draws: int | None = None, selector: Rule = "roulette"
 ) -> Evolution:
     """The best of a sample takes the case (Smith, Forrest and Perelson 1993); all of it with a large sample."""
-    return _generations(problem, seed, AntigenSharing(sample_size, draws), _selector(selector))
+    return _generations(problem, seed, sharing=AntigenSharing(sample_size, draws), selector=_selector(selector))
 
 
 @method("novelty", needs=("cases",))
 def novelty(problem: Problem, seed: int, *, neighbours: int = 15) -> Evolution:
     """Fit is whose scores differ from others' (Lehman and Stanley 2011), whether they are high or low."""
-    return _generations(problem, seed, NoveltySharing("scores", neighbours), TournamentSelector())
+    return _generations(problem, seed, sharing=NoveltySharing("scores", neighbours), selector=TournamentSelector())
 
 
 @method("adaptive weights", needs=("cases",))
 def adaptive_weights(problem: Problem, seed: int, *, interval: int = 250, step: float = 1.0) -> Evolution:
     """Cases that the best does not solve weigh more and more (Eiben and van der Hauw 1997)."""
-    return _generations(problem, seed, AdaptiveSharing(interval, step), TournamentSelector(), elites=1)
+    return _generations(problem, seed, sharing=AdaptiveSharing(interval, step), selector=TournamentSelector(), elites=1)
 
 
 # Selection case by case, in generations.
@@ -206,20 +224,27 @@ def dalex(problem: Problem, seed: int, *, std: float = 20.0) -> Evolution:
 @method("crowding", needs=("distance",))
 def crowding(problem: Problem, seed: int, *, factor: int = 3) -> Evolution:
     """A child takes the place of the most similar of a few (De Jong 1975), a tenth of the members at a time."""
-    gap = max(1, problem.population_size // 10)
-    replacement = CrowdingReplacement(problem.genome, factor)
-    return _compose(problem, seed, selector=RouletteSelector(), replacement=replacement, batch_size=gap)
+    return _evolution(
+        problem,
+        seed,
+        sharing=RawSharing(),
+        mates=IndependentMateSelector(RouletteSelector()),
+        replacement=CrowdingReplacement(problem.genome, factor),
+        batch_size=max(1, problem.population_size // 10),
+    )
 
 
 @method("deterministic crowding", needs=("distance",))
 def deterministic_crowding(problem: Problem, seed: int) -> Evolution:
     """Everybody breeds once, and a child competes with the more similar parent (Mahfoud 1992)."""
-    return _compose(
+    return _evolution(
         problem,
         seed,
+        sharing=RawSharing(),
         selector=ShuffleSelector(),
         mates=PairMateSelector(),
         replacement=DeterministicCrowdingReplacement(problem.genome),
+        batch_size=problem.population_size,
     )
 
 
@@ -227,32 +252,22 @@ def deterministic_crowding(problem: Problem, seed: int) -> Evolution:
 def restricted_tournament(problem: Problem, seed: int, *, window: int | None = None) -> Evolution:
     """Parents at random, and a child competes with the most similar of a window (Harik 1995)."""
     window = max(2, problem.population_size // 5) if window is None else window
-    replacement = RestrictedTournamentReplacement(problem.genome, window)
-    return _compose(problem, seed, selector=ShuffleSelector(), mates=UniformMateSelector(), replacement=replacement)
+    return _everybody_breeds(problem, seed, RestrictedTournamentReplacement(problem.genome, window))
 
 
 @method("crowding DE", needs=("distance", "vector"))
 def crowding_de(problem: Problem, seed: int, *, weight: float = 0.5, rate: float = 0.9) -> Evolution:
     """Differential evolution whose children compete with the most similar of all (Thomsen 2004)."""
+    de = attrs.evolve(problem, crossover=DifferentialCrossover(weight, rate), mutation=_inside(problem))
+    return _everybody_breeds(de, seed, RestrictedTournamentReplacement(problem.genome, problem.population_size))
+
+
+def _inside(problem: Problem) -> Callable[[Any, Any], Any] | None:
+    """Vectors that have left their bounds are put on them."""
     vector = problem.vector
-    assert vector is not None, "the method needs it"
-
-    def inside(genome: Any, _: Any) -> Any:
-        return genome.clip(vector.low, vector.high)
-
-    return Evolution(
-        problem.genome,
-        sharing=RawSharing(),
-        selector=ShuffleSelector(),
-        mates=UniformMateSelector(),
-        crossover=DifferentialCrossover(weight, rate),
-        mutation=None if vector.low is None and vector.high is None else inside,
-        replacement=RestrictedTournamentReplacement(problem.genome, problem.population_size),
-        population_size=problem.population_size,
-        initial=problem.initial,
-        batch_size=problem.population_size,
-        seed=seed,
-    )
+    if vector is None or (vector.low is None and vector.high is None):
+        return None
+    return lambda genome, _: genome.clip(vector.low, vector.high)
 
 
 def _selector(rule: Rule, size: int = 2) -> Selector:
@@ -262,57 +277,62 @@ def _selector(rule: Rule, size: int = 2) -> Selector:
     return selectors[rule]
 
 
+def _with_crossover(problem: Problem, rule: Variation) -> Problem:
+    crossovers = {"own": problem.crossover, "slerp": SlerpCrossover(), None: None}
+    if rule not in crossovers:
+        raise ValueError(f"crossover must be one of own, slerp, none, got {rule!r}.")
+    return attrs.evolve(problem, crossover=crossovers[rule])
+
+
 def _competition(problem: Problem, seed: int, mates: MateSelector, alpha: float = 1.0) -> Evolution:
     """M2N2 with these mates."""
-    return _compose(
-        problem,
-        seed,
-        sharing=ImplicitSharing(alpha=alpha, capacity=problem.capacity),
-        selector=RouletteSelector(),
-        mates=mates,
-        replacement=WorstReplacement(),
-        batch_size=1,
-    )
+    return _evolution(problem, seed, sharing=ImplicitSharing(alpha=alpha, capacity="max"), mates=mates)
 
 
 def _generations(
-    problem: Problem, seed: int, sharing: Sharing | None = None, selector: Selector | None = None, elites: int = 0
-) -> Evolution:
-    """All members are replaced at once, but for the elites."""
-    if not 0 <= elites < problem.population_size:
-        raise ValueError(f"elites must be from 0 to {problem.population_size - 1}, got {elites!r}.")
-    return _compose(
-        problem,
-        seed,
-        sharing=sharing,
-        selector=selector,
-        replacement=GenerationalReplacement(elites),
-        batch_size=problem.population_size - elites,
-    )
-
-
-def _compose(
     problem: Problem,
     seed: int,
     *,
     sharing: Sharing | None = None,
     selector: Selector | None = None,
-    mates: MateSelector | None = None,
-    replacement: Replacement,
-    batch_size: int | None = None,
+    elites: int = 0,
 ) -> Evolution:
-    """The problem's own variation; mates by the rule of the first parents, and as many children as members."""
-    selector = RouletteSelector() if selector is None else selector
+    """All members are replaced at once, but for the elites; mates are drawn as the first parents are."""
+    if not 0 <= elites < problem.population_size:
+        raise ValueError(f"elites must be from 0 to {problem.population_size - 1}, got {elites!r}.")
+    selector = selector or RouletteSelector()
+    return _evolution(
+        problem,
+        seed,
+        sharing=sharing or RawSharing(),
+        selector=selector,
+        mates=IndependentMateSelector(selector),
+        replacement=GenerationalReplacement(elites),
+        batch_size=problem.population_size - elites,
+    )
+
+
+def _everybody_breeds(problem: Problem, seed: int, replacement: Replacement) -> Evolution:
+    """Everybody is a first parent once in a generation, and takes a mate at random."""
+    return _evolution(
+        problem,
+        seed,
+        sharing=RawSharing(),
+        selector=ShuffleSelector(),
+        mates=UniformMateSelector(),
+        replacement=replacement,
+        batch_size=problem.population_size,
+    )
+
+
+def _evolution(problem: Problem, seed: int, **parts: Any) -> Evolution:
+    """M2N2 with the problem's own variation, and these parts in the place of its own."""
     return Evolution(
         problem.genome,
-        sharing=RawSharing() if sharing is None else sharing,
-        selector=selector,
-        mates=IndependentMateSelector(selector) if mates is None else mates,
         crossover=problem.crossover,
         mutation=problem.mutation,
-        replacement=replacement,
         population_size=problem.population_size,
         initial=problem.initial,
-        batch_size=problem.population_size if batch_size is None else batch_size,
         seed=seed,
+        **parts,
     )

@@ -65,8 +65,6 @@ def cec2013(function: int = 1, std: float = 0.01) -> Problem:
         raise ValueError(f"cec2013(function=...) must be from 1 to {len(SUITE)}, got {function!r}.")
     f = SUITE[int(function) - 1]
     width = np.subtract(f.high, f.low)
-    ratios = {f"peak_ratio_{text}": partial(_peak_ratio, f, float(text)) for text in ACCURACIES}
-    successes = {f"success_{text}": partial(_success, f, float(text)) for text in ACCURACIES}
     return Problem(
         name=f"cec2013 F{function} ({f.name})",
         genome=RealGenome(f.dimensions, bounds=(f.low, f.high)),
@@ -74,12 +72,12 @@ def cec2013(function: int = 1, std: float = 0.01) -> Problem:
         cases=1,
         crossover=UniformCrossover(),
         mutation=BoundedMutation(f.low, f.high, std),
-        capacity="max",
         radius=f.radius,
         descriptor=Descriptor(_position, f.low[:2], f.high[:2], cells=(100,) if f.dimensions == 1 else (32, 32)),
         vector=RealVectors(f.dimensions, f.start, std=0.2 * float(width.min()), low=f.low, high=f.high),
         niches=partial(_found, f, 1e-4),
-        metrics={**ratios, **successes},
+        metrics={"peak_ratio_1e-4": partial(_peak_ratio, f, 1e-4)},
+        details=partial(_at_each_accuracy, f),
     )
 
 
@@ -187,8 +185,10 @@ def _peak_ratio(function: NichingFunction, accuracy: float, genomes: Batch, _: N
     return count_optima(function, genomes, accuracy) / function.optima
 
 
-def _success(function: NichingFunction, accuracy: float, genomes: Batch, _: NDArray[Any]) -> float:
-    return float(count_optima(function, genomes, accuracy) == function.optima)
+def _at_each_accuracy(function: NichingFunction, genomes: Batch, scores: NDArray[Any]) -> dict[str, float]:
+    ratios = {text: _peak_ratio(function, float(text), genomes, scores) for text in ACCURACIES}
+    return ({f"peak_ratio_{text}": ratio for text, ratio in ratios.items()}
+            | {f"success_{text}": float(ratio == 1) for text, ratio in ratios.items()})
 
 
 def _position(genomes: Batch, _: NDArray[Any]) -> Floats:

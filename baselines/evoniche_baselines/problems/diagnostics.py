@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche import Mutation, Scorer
+from evoniche import Genome, Mutation, Scorer
 from evoniche._validators import one_of, probability, whole_number
 from evoniche.genomes import RealGenome
 from evoniche.mutations import GaussianMutation
@@ -60,17 +60,36 @@ def diagnostics(
     return Problem(
         name=f"diagnostics ({kind}{' with valleys' if valleys else ''}, {traits} traits)",
         scorer=DiagnosticScorer(kind, valleys),
-        genome=RealGenome(whole_number("traits", traits, 1), bounds=(0, 1)),
+        genome=LowGenome(whole_number("traits", traits, 1)),
         cases=traits,
         mutation=ReboundMutation(_MUTATIONS / traits if rate is None else rate),
         population_size=whole_number("population", population, 2),
-        capacity="max",
         target=None if kind == "contradictory" else SATISFIED,
         radius=HIGHEST / 10,
         vector=RealVectors(traits, partial(_start, traits), std=1.0, low=0.0, high=HIGHEST),
         niches=satisfied_traits,
         metrics={"activation genes": activation_genes},
     )
+
+
+@final
+@attrs.frozen
+class LowGenome(Genome["NDArray[np.floating]"]):
+    """Genes that begin between 0 and 1, and are bounded by what mutates them.
+
+    Args:
+        length: Genes.
+    """
+
+    length: int
+
+    def sample(self, n: int, *, rng: Generator) -> NDArray[np.floating]:
+        """Shape (n, length)."""
+        return RealGenome(self.length, bounds=(0, 1)).sample(n, rng=rng)
+
+    def distance(self, a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Euclidean distance, shape (len(a), len(b))."""
+        return RealGenome(self.length).distance(a, b)
 
 
 def _start(traits: int, rng: Generator) -> NDArray[np.float64]:

@@ -55,7 +55,6 @@ def immune(antigens: int = 8, bits: int = 64, antibodies: int = 100, crossover: 
         crossover=OccasionalCrossover(KPointCrossover(1), crossover) if crossover else None,
         mutation=BitFlipMutation(0.2 / bits),
         population_size=whole_number("antibodies", antibodies, 2),
-        capacity="max",
         radius=bits / 4,
         niches=held_antigens,
         metrics={"complete matches": complete_matches},

@@ -90,7 +90,6 @@ def regression(target: str = "koza-1", instance: int = 0) -> Problem:
         crossover=subtree_crossover(),
         mutation=subtree_mutation(language),
         population_size=500,
-        capacity="max",
         target=1 - 1e-9,  # all but the rounding
         held_out=held_out,
         descriptor=SHAPE,

@@ -1,7 +1,6 @@
 """Handwritten digits: the first experiment of Abrantes, Lange and Tang 2025 (section 4.1), as the authors ran it."""
 
-from evoniche_baselines.problems.digits.compared import digits
-from evoniche_baselines.problems.digits.problem import (
+from evoniche_baselines.problems.digits.networks import (
     CLASSES,
     PARAMETERS,
     DigitsScorer,
@@ -9,6 +8,7 @@ from evoniche_baselines.problems.digits.problem import (
     published_experts,
     train_experts,
 )
+from evoniche_baselines.problems.digits.problem import digits
 
 __all__ = [
     "CLASSES",

@@ -1,158 +1,130 @@
-"""The networks, the images and the experts.
-
-scikit-learn's 1,797 images of 8x8 pixels, values 0 to 16 as they come, in file order: the first 80 % are the training
-cases, the last 20 % are held out. A genome is a ReLU network 64-256-10 as one flat float32 vector of 19,210
-parameters: W1 (64, 256), b1, W2 (256, 10), b2. A case is a training image, its score 1 if the class is right.
-"""
+"""The digits as a problem that methods are compared on."""
 
 from __future__ import annotations
 
-from importlib.resources import files
-from typing import Any, Self, final
+from functools import partial
+from typing import Any, final
 
 import attrs
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche import RealGenome, Scorer
-from evoniche.randomness import generator
+from evoniche.crossovers import SplitSlerpCrossover
+from evoniche.functional import Angle
+from evoniche.mutations import GaussianMutation
+from evoniche_baselines.problem import Descriptor, Problem, RealVectors
+from evoniche_baselines.problems.digits.networks import (
+    CLASSES,
+    INITIAL_STD,
+    PARAMETERS,
+    DigitsScorer,
+    digits_genome,
+    published_experts,
+    train_experts,
+)
 
-__all__ = ["CLASSES", "PARAMETERS", "DigitsScorer", "digits_genome", "published_experts", "train_experts"]
+__all__ = ["ParityAccuracy", "digits"]
 
-PIXELS, HIDDEN, CLASSES = 64, 256, 10
-PARAMETERS = (PIXELS + 1) * HIDDEN + (HIDDEN + 1) * CLASSES
-INITIAL_STD = 0.01
-"""Standard deviation of the first weights."""
-
-_SHARE_OF_TRAINING = 0.8
+MUTATION_STD = 0.01
+_LEARNED = 0.2
+"""The accuracy on a digit from which a network has learned it."""
 
 
-def digits_genome() -> RealGenome:
-    """Networks as flat float32 vectors, drawn from N(0, 0.01**2)."""
-    return RealGenome(PARAMETERS, std=INITIAL_STD, dtype="float32")
+def digits(start: str = "scratch", angle: Angle = "whole") -> Problem:
+    """Networks that read handwritten digits (Abrantes, Lange and Tang 2025, section 4.1). An image is a case.
+
+    As in the paper, a run from scratch begins with two random networks and mutates; a run from experts merges two
+    trained networks without mutation. MAP-Elites' grid is over the accuracy on odd and even digits. What the paper
+    reports is `test accuracy`: that of the member alive with the best training accuracy.
+
+    Args:
+        start: "scratch"; "experts", the two networks that come with the package; or "fresh", two experts that are
+            trained for each run from its seed (needs torch).
+        angle: Of SLERP, see `SplitSlerpCrossover`.
+
+    Raises:
+        ValueError: Another start or angle.
+        ImportError: scikit-learn, which brings the images, is not installed; or torch.
+
+    >>> digits(start="experts").cases
+    1437
+    """
+    starts = {"scratch": 2, "experts": published_experts(), "fresh": train_experts}
+    if start not in starts:
+        raise ValueError(f"start must be one of {', '.join(starts)}, got {start!r}.")
+    train, test = DigitsScorer.load()
+    return Problem(
+        name=f"digits (from {start})" if angle == "whole" else f"digits (from {start}, angle of each {angle})",
+        genome=digits_genome(),
+        scorer=train,
+        cases=len(train.labels),
+        crossover=SplitSlerpCrossover(angle=angle),
+        mutation=GaussianMutation(MUTATION_STD) if start == "scratch" else None,
+        initial=starts[start],
+        population_size=20,
+        held_out=test,
+        descriptor=Descriptor(ParityAccuracy(train.labels % 2 == 1), low=(0.0, 0.0), high=(1.0, 1.0), cells=(10, 10)),
+        vector=None if start == "fresh" else RealVectors(
+            PARAMETERS,
+            _random_network if start == "scratch" else partial(_between, published_experts()),
+            std=INITIAL_STD,
+            decode=_single_precision,
+        ),
+        seeds=start != "scratch",
+        metrics={"test accuracy": partial(_accuracy, test)},
+        stepwise=True,  # as the published runs were made
+        details=partial(_by_digit, train, test),
+    )
+
+
+def _accuracy(images: DigitsScorer, genomes: NDArray[np.float32], scores: NDArray[Any]) -> float:
+    return images.accuracy(_best(genomes, scores))
+
+
+def _by_digit(
+    train: DigitsScorer, test: DigitsScorer, genomes: NDArray[np.float32], scores: NDArray[Any]
+) -> dict[str, float]:
+    """The accuracy on the images of each digit, and how many digits are not learned, of the best member alive."""
+    best, digits = _best(genomes, scores), range(CLASSES)
+    trained, tested = train.class_accuracy(best), test.class_accuracy(best)
+    return {
+        "digits not learned": float((tested < _LEARNED).sum()),
+        **{f"train accuracy on {digit}": float(trained[digit]) for digit in digits},
+        **{f"test accuracy on {digit}": float(tested[digit]) for digit in digits},
+    }
+
+
+def _best(genomes: NDArray[np.float32], scores: NDArray[Any]) -> NDArray[np.float32]:
+    best: NDArray[np.float32] = genomes[scores.mean(axis=1, dtype=np.float64).argmax()]
+    return best
+
+
+def _random_network(rng: Generator) -> NDArray[np.floating]:
+    network: NDArray[np.floating] = digits_genome().sample(1, rng=rng)[0]
+    return network
+
+
+def _between(experts: NDArray[np.floating], _rng: Generator) -> NDArray[np.floating]:
+    mean: NDArray[np.floating] = experts.mean(axis=0)
+    return mean
+
+
+def _single_precision(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+    return vectors.astype(np.float32)
 
 
 @final
 @attrs.frozen(eq=False)
-class DigitsScorer(Scorer):
-    """Scores networks on images: 1 where the predicted class is right, else 0.
+class ParityAccuracy:
+    """The accuracy on odd and on even digits.
 
     Args:
-        images: Shape (cases, 64), float32.
-        labels: Shape (cases,), 0 to 9.
+        odd: Whether the digit of each case is odd, shape (cases,).
     """
 
-    images: NDArray[np.float32] = attrs.field(repr=False)
-    labels: NDArray[np.int64] = attrs.field(repr=False)
+    odd: NDArray[np.bool_] = attrs.field(repr=False)
 
-    _images_and_one: NDArray[np.float32] = attrs.field(init=False, repr=False)
-
-    @_images_and_one.default
-    def _with_one(self) -> NDArray[np.float32]:
-        return np.hstack([self.images, np.ones((len(self.images), 1), dtype=np.float32)])
-
-    @classmethod
-    def load(cls) -> tuple[Self, Self]:
-        """The scorers of the 1,437 training and of the 360 held-out images.
-
-        Raises:
-            ImportError: scikit-learn, which brings the images, is not installed.
-        """
-        try:
-            from sklearn.datasets import load_digits
-        except ImportError as error:
-            raise ImportError("the digits come with scikit-learn: pip install 'evoniche[baselines]'.") from error
-        images, labels = load_digits(return_X_y=True)
-        images = images.astype(np.float32)
-        split = int(len(images) * _SHARE_OF_TRAINING)
-        return cls(images[:split], labels[:split]), cls(images[split:], labels[split:])
-
-    def score(self, genomes: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Score networks of shape (n, 19210).
-
-        Returns:
-            Shape (n, cases).
-        """
-        scores = np.empty((len(genomes), len(self.labels)), dtype=np.bool_)
-        # One network at a time stays in the cache; a stack of them is slower on a processor.
-        for row, parameters in zip(scores, genomes, strict=True):
-            np.equal(self.logits(parameters).argmax(axis=1), self.labels, out=row)
-        return scores
-
-    def logits(self, parameters: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What one network answers, shape (cases, 10)."""
-        w1_b1 = parameters[: (PIXELS + 1) * HIDDEN].reshape(PIXELS + 1, HIDDEN)  # b1 follows on W1 as one more row
-        _, _, w2, b2 = unflatten(parameters)
-        hidden = self._images_and_one @ w1_b1  # (cases, 256)
-        np.maximum(hidden, 0, out=hidden)
-        logits = hidden @ w2  # (cases, 10)
-        logits += b2
-        return logits
-
-    def accuracy(self, parameters: NDArray[np.float32]) -> float:
-        """The share of the images that one network gets right."""
-        return float(self.score(parameters[None]).mean())
-
-    def class_accuracy(self, parameters: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The same among the images of each digit, shape (10,)."""
-        right = self.score(parameters[None])[0]
-        counts = np.bincount(self.labels, minlength=CLASSES)
-        return np.bincount(self.labels, weights=right, minlength=CLASSES) / np.maximum(counts, 1)
-
-
-def unflatten(parameters: Any) -> tuple[Any, Any, Any, Any]:
-    """W1 (64, 256), b1 (256,), W2 (256, 10) and b2 (10,), views of a flat array or tensor."""
-    ends = np.cumsum([PIXELS * HIDDEN, HIDDEN, HIDDEN * CLASSES])
-    w1, b1, w2 = (parameters[start:end] for start, end in zip((0, *ends), ends, strict=False))
-    return w1.reshape(PIXELS, HIDDEN), b1, w2.reshape(HIDDEN, CLASSES), parameters[ends[-1] :]
-
-
-def published_experts() -> NDArray[np.float32]:
-    """Two networks that come with the package, trained on the digits 0 to 4 and 5 to 9; shape (2, 19210)."""
-    path = files("evoniche_baselines.problems.digits") / "experts.npz"
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return np.stack([arrays["digits_0_to_4"], arrays["digits_5_to_9"]])
-
-
-def train_experts(seed: int, *, steps: int = 10, learning_rate: float = 0.003) -> NDArray[np.float32]:
-    """Train two fresh networks, one on the digits 0 to 4 and one on 5 to 9, as the paper does.
-
-    Each starts from N(0, 0.01**2) and takes full-batch steps of Adam on the cross-entropy.
-
-    Args:
-        seed: Fixes the first weights.
-        steps: Steps of Adam.
-        learning_rate: Of Adam.
-
-    Returns:
-        Shape (2, 19210).
-
-    Raises:
-        ImportError: torch is not installed.
-    """
-    train, _ = DigitsScorer.load()
-    rng = generator(seed)
-    experts = []
-    for known in (train.labels < 5, train.labels >= 5):
-        start = digits_genome().sample(1, rng=rng)[0]
-        experts.append(_train(start, train.images[known], train.labels[known], steps, learning_rate))
-    return np.stack(experts)
-
-
-def _train(
-    start: NDArray[np.float32], images: NDArray[np.float32], labels: NDArray[np.int64], steps: int, rate: float
-) -> NDArray[np.float32]:
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError("training experts needs torch: pip install 'evoniche[torch]'.") from error
-    parameters = torch.from_numpy(start.copy()).requires_grad_()
-    x, y = torch.from_numpy(images), torch.from_numpy(labels)
-    optimiser = torch.optim.Adam([parameters], lr=rate)
-    for _ in range(steps):
-        w1, b1, w2, b2 = unflatten(parameters)
-        loss = torch.nn.functional.cross_entropy(torch.relu(x @ w1 + b1) @ w2 + b2, y)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return parameters.detach().numpy()
+    def __call__(self, _genomes: Any, scores: NDArray[Any]) -> NDArray[np.float64]:
+        """Shape (n, 2), from 0 to 1."""
+        return np.stack([scores[:, self.odd].mean(axis=1), scores[:, ~self.odd].mean(axis=1)], axis=1)

@@ -1,10 +1,11 @@
-"""Problems and methods by what a user writes: `name`, `name:option=value,option=value`, or `file.py:name`."""
+"""Problems and methods by what a user writes: `name`, `name:option=value,option=value`, or `file.py:name`.
+
+A file may be a module as well: `my_package.problems:name`.
+"""
 
 from __future__ import annotations
 
 import ast
-import hashlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any
 
 import attrs
 
+from evoniche._objects import load_module
 from evoniche_baselines.method import Method
 from evoniche_baselines.problem import Problem
 
@@ -109,7 +111,7 @@ def find_method(spec: str) -> Method:
 def _parse(spec: str) -> tuple[str, dict[str, Any]]:
     """The name, and the options after its colon; the name of what is in a file is `file.py:name`."""
     parts = spec.split(":")
-    length = 2 if parts[0].endswith(".py") else 1
+    length = 2 if "." in parts[0] else 1
     name = ":".join(parts[:length])
     if len(parts) > length + 1 or not all(parts):
         raise ValueError(f"{spec!r} must be name, name:option=value,option=value or file.py:name.")
@@ -131,7 +133,7 @@ def _value(text: str) -> Any:
 
 def _find(kind: str, name: str) -> Any:
     file, colon, attribute = name.partition(":")
-    if colon or file.endswith(".py"):
+    if colon or "." in file:
         return _find_in_file(kind, file, attribute)
     entries = list(_installed(_GROUPS[kind], tuple(sys.path)).select(name=name))
     if len({entry.value for entry in entries}) > 1:
@@ -146,7 +148,7 @@ def _find(kind: str, name: str) -> Any:
 
 
 def _find_in_file(kind: str, file: str, attribute: str) -> Any:
-    module = _load(Path(file))
+    module = load_module(Path(file) if file.endswith(".py") else file)
     if attribute and hasattr(module, attribute):
         return getattr(module, attribute)
     there = [name for name, value in vars(module).items() if not name.startswith("_") and _is(kind, value, module)]
@@ -201,28 +203,6 @@ def _load_entry(kind: str, entry: EntryPoint) -> Any:
 
 def _package(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else entry.module
-
-
-def _load(file: Path) -> ModuleType:
-    """A file as a module, once in a process, under a name that other processes find it by as well."""
-    if not file.is_file():
-        raise ValueError(f"there is no file {file}.")
-    path = file.resolve()
-    name = f"_evoniche_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None, "the name ends in .py"
-        assert spec.loader is not None, "the name ends in .py"
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException as error:
-            del sys.modules[name]
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise ValueError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
-    return sys.modules[name]
 
 
 def _check_options(name: str, function: Callable[..., Any], options: dict[str, Any], skipped: int) -> None:

@@ -68,7 +68,7 @@ def draw_attraction(comparison: Comparison, problem: str) -> Figure:
     for axis, (method, scores) in zip(axes, runs.items(), strict=True):
         members, _ = order_by_niche(scores)
         binary = bool(np.isin(scores, (0, 1)).all())
-        matrix = functional.attraction(scores, members, capacity="one" if binary else "max", binary=binary)[:, members]
+        matrix = functional.attraction(scores, members, capacity="max", binary=binary)[:, members]
         matrix = matrix / (matrix.max() or 1.0)
         image = _draw(axis, matrix, comparison.methods[method], 1.0)
     _scale(figure, axes, image, "part of the largest")
