@@ -48,7 +48,7 @@ class Method:
     name: str
     label: str
     start: Callable[..., Evolution | Search]
-    needs: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    needs: frozenset[str] = attrs.field(default=frozenset())
     options: dict[str, Any] = attrs.field(factory=dict)
 
     @needs.validator
@@ -91,7 +91,7 @@ class Method:
 def _restored(
     module: str, function: str, name: str, label: str, needs: frozenset[str], options: dict[str, Any]
 ) -> Method:
-    found = reduce(getattr, function.split("."), import_module(module))
+    found: Any = reduce(getattr, function.split("."), import_module(module))
     return Method(name, label, found.start if isinstance(found, Method) else found, needs, options)
 
 
@@ -105,7 +105,7 @@ def method(label: str, *, name: str | None = None, needs: tuple[str, ...] = ()) 
     """
 
     def decorate(start: Callable[..., Evolution | Search]) -> Method:
-        return Method(name or start.__name__.replace("_", "-"), label, start, needs)
+        return Method(name or start.__name__.replace("_", "-"), label, start, frozenset(needs))
 
     return decorate
 

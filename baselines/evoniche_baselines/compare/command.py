@@ -156,9 +156,10 @@ def _writable(out: Path) -> Iterator[None]:
 
 
 def _interrupted(when: str) -> click.ClickException:
-    error = click.ClickException(f"interrupted {when}")
-    error.exit_code = _INTERRUPTED
-    return error
+    class Interrupted(click.ClickException):
+        exit_code = _INTERRUPTED
+
+    return Interrupted(f"interrupted {when}")
 
 
 def _explained(error: Exception) -> str:

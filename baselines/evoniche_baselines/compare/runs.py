@@ -162,7 +162,8 @@ class _Record:
     def __init__(self, problem: Problem, every: float) -> None:
         self.to_target = np.nan
         self._problem, self._every, self._next = problem, every, 0.0
-        self._best, self._genome, self._held_out = -np.inf, None, np.nan
+        self._best, self._held_out = -np.inf, np.nan
+        self._genome: Batch | None = None
         self._cells: dict[int, float] = {}
         self._rows: list[dict[str, float]] = []
 
@@ -213,7 +214,8 @@ class _Record:
 
     def _of_held_out(self) -> float:
         """The best on the held-out cases, scored once."""
-        if self._genome is not None:
-            self._held_out = float(np.mean(as_scorer(self._problem.held_out).score(self._genome)))
+        held_out = self._problem.held_out
+        if self._genome is not None and held_out is not None:
+            self._held_out = float(np.mean(as_scorer(held_out).score(self._genome)))
             self._genome = None
         return self._held_out

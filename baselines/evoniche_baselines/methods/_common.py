@@ -15,7 +15,7 @@ from evoniche.function_operators import as_crossover, as_mutation
 from evoniche.randomness import generator, kept_global_randomness
 from evoniche_baselines.problem import Problem
 
-__all__ = ["LibraryRandomness", "first_genomes", "objects", "vary"]
+__all__ = ["LibraryRandomness", "columns", "first_genomes", "objects", "vary"]
 
 
 def first_genomes(problem: Problem, seed: int) -> Batch:
@@ -42,6 +42,12 @@ def objects(batch: Batch) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
     array = np.empty(len(batch), dtype=object)
     array[:] = list(batch) if not isinstance(batch, np.ndarray) or batch.ndim == 1 else [*map(np.array, batch)]
     return array
+
+
+def columns(archive: Any, names: list[str]) -> tuple[Any, ...]:
+    """Columns of an archive of pyribs, each with a row for each elite."""
+    found: tuple[Any, ...] = archive.data(names, return_type="tuple")
+    return found
 
 
 class LibraryRandomness:

@@ -13,6 +13,7 @@ from ribs.schedulers import Scheduler
 from evoniche.batches import Batch
 from evoniche.randomness import generator
 from evoniche_baselines.method import method
+from evoniche_baselines.methods._common import columns
 from evoniche_baselines.problem import Problem
 
 _FULL = 1000  # numbers from which a covariance matrix is too large
@@ -66,5 +67,5 @@ class _CmaMe:
         self._scheduler.tell(scores.mean(axis=1, dtype=np.float64), measures, scores=scores)
 
     def members(self) -> tuple[Batch, NDArray[Any]]:
-        solutions, scores = self._archive.data(["solution", "scores"], return_type="tuple")
+        solutions, scores = columns(self._archive, ["solution", "scores"])
         return self._decode(solutions), scores

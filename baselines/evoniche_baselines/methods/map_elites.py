@@ -12,7 +12,7 @@ from evoniche._validators import whole_number
 from evoniche.batches import Batch, stack
 from evoniche.randomness import generator, weighted_indices
 from evoniche_baselines.method import method
-from evoniche_baselines.methods._common import first_genomes, objects, vary
+from evoniche_baselines.methods._common import columns, first_genomes, objects, vary
 from evoniche_baselines.problem import Problem
 
 
@@ -50,7 +50,7 @@ class _MapElites:
             return self._first
         self._asks += 1
         rng = generator(self._seed, self._asks)
-        genomes, quality = self._archive.data(["solution", "objective"], return_type="tuple")
+        genomes, quality = columns(self._archive, ["solution", "objective"])
         weights = quality if self._by_quality else np.ones(len(quality))
         a, b = (weighted_indices(weights, self._batch_size, rng=rng) for _ in "ab")
         self._asked = vary(self._problem, [*genomes[a]], [*genomes[b]], self._first, rng=rng)
@@ -62,5 +62,5 @@ class _MapElites:
         self._archive.add(objects(self._asked), quality, measures, scores=scores)
 
     def members(self) -> tuple[Batch, NDArray[Any]]:
-        genomes, scores = self._archive.data(["solution", "scores"], return_type="tuple")
+        genomes, scores = columns(self._archive, ["solution", "scores"])
         return stack([*genomes], self._first), scores

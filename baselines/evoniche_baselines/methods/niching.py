@@ -96,7 +96,7 @@ def negative_assortative(problem: Problem, seed: int, *, candidates: int = 5) ->
 @method("M2N2, mates within a radius", needs=("cases", "distance", "crossover"))
 def restricted_mating(problem: Problem, seed: int) -> Evolution:
     """M2N2 whose mates are similar (Deb and Goldberg 1989)."""
-    return _competition(problem, seed, RestrictedMateSelector(problem.genome, problem.radius))
+    return _competition(problem, seed, RestrictedMateSelector(problem.genome, _radius(problem)))
 
 
 @method("M2N2, lexicase mates", needs=("cases", "crossover"))
@@ -150,21 +150,21 @@ def implicit_sharing(
 @method("explicit sharing", needs=("distance",))
 def explicit_sharing(problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette") -> Evolution:
     """Members share with those who are near (Goldberg and Richardson 1987)."""
-    sharing = ExplicitSharing(problem.genome, problem.radius, alpha)
+    sharing = ExplicitSharing(problem.genome, _radius(problem), alpha)
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector))
 
 
 @method("clearing", needs=("distance",))
 def clearing(problem: Problem, seed: int, *, capacity: int = 1, selector: Rule = "roulette") -> Evolution:
     """Only the best of those who are near have any fitness (Petrowski 1996)."""
-    sharing = ClearingSharing(problem.genome, problem.radius, capacity)
+    sharing = ClearingSharing(problem.genome, _radius(problem), capacity)
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector), elites=1)
 
 
 @method("speciation", needs=("distance",))
 def speciation(problem: Problem, seed: int, *, selector: Rule = "roulette") -> Evolution:
     """Members share with their species (Stanley and Miikkulainen 2002)."""
-    sharing = SpeciationSharing(problem.genome, problem.radius)
+    sharing = SpeciationSharing(problem.genome, _radius(problem))
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector))
 
 
@@ -268,6 +268,11 @@ def _inside(problem: Problem) -> Callable[[Any, Any], Any] | None:
     if vector is None or (vector.low is None and vector.high is None):
         return None
     return lambda genome, _: genome.clip(vector.low, vector.high)
+
+
+def _radius(problem: Problem) -> float:
+    assert problem.radius is not None, "the method needs it"
+    return problem.radius
 
 
 def _selector(rule: Rule, size: int = 2) -> Selector:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.crossover import Crossover
@@ -39,7 +38,7 @@ class _Crossover(Crossover):
         super().__init__(2, 2, prob=0.0 if problem.crossover is None else 0.9)
         self._problem, self._template = problem, template
 
-    def _do(self, problem: Any, X: Any, random_state: Generator | None = None, **_: Any) -> Any:  # noqa: ARG002
+    def _do(self, problem: Any, X: Any, random_state: Any = None, **_: Any) -> Any:  # noqa: ARG002
         assert self._problem.crossover is not None, "its rate is 0 without one"
         a, b = (stack([*parents[:, 0]], self._template) for parents in X)  # X: (2, n, 1)
         crossover = as_crossover(self._problem.crossover)
@@ -54,7 +53,7 @@ class _Mutation(Mutation):
         super().__init__(prob=0.0 if problem.mutation is None else 1.0)
         self._problem, self._template = problem, template
 
-    def _do(self, problem: Any, X: Any, random_state: Generator | None = None, **_: Any) -> Any:  # noqa: ARG002
+    def _do(self, problem: Any, X: Any, random_state: Any = None, **_: Any) -> Any:  # noqa: ARG002
         if self._problem.mutation is None:  # pymoo asks for mutants whatever the rate
             return X
         batch = stack([*X[:, 0]], self._template)

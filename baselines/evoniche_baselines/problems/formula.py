@@ -16,6 +16,10 @@ from evoniche._validators import whole
 __all__ = ["Formula", "read_dimacs", "write_dimacs"]
 
 
+def _numbers(clauses: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(map(int, clause)) for clause in clauses)
+
+
 @final
 @attrs.frozen
 class Formula(Scorer):
@@ -31,7 +35,7 @@ class Formula(Scorer):
 
     variables: int = attrs.field(validator=whole(1))
     clauses: tuple[tuple[int, ...], ...] = attrs.field(
-        repr=False, converter=lambda clauses: tuple(tuple(map(int, clause)) for clause in clauses)
+        repr=False, converter=_numbers
     )
     _literals: NDArray[np.int64] = attrs.field(init=False, repr=False, eq=False)
 
