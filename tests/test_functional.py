@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from evoniche import functional
 from evoniche.functional import (
     Chromosomes,
+    attracted,
     attraction,
     case_capacity,
     case_load,
@@ -71,7 +72,7 @@ def test_relative_scores(lib):
 
 
 def test_case_capacity(lib):
-    lib.equal(case_capacity(lib(S)), [1, 1, 1])
+    lib.equal(case_capacity(lib(S)), [4, 1, 1])
     lib.equal(case_capacity(lib(S), "one"), [1, 1, 1])
     lib.equal(case_capacity(lib(S), "max"), [4, 1, 1])
     lib.equal(case_capacity(lib(S), [0, 3, 0.5]), [0, 3, 0.5])
@@ -99,14 +100,15 @@ def test_case_weights(lib):
 
 
 @pytest.mark.parametrize(("options", "expected"), [
-    ({}, [4 / 6 + 1, 2 / 6 + 1 / 2, 1 / 2]),
+    ({"capacity": "one"}, [4 / 6 + 1, 2 / 6 + 1 / 2, 1 / 2]),
+    ({}, [16 / 6 + 1, 8 / 6 + 1 / 2, 1 / 2]),
     ({"capacity": "max"}, [16 / 6 + 1, 8 / 6 + 1 / 2, 1 / 2]),
     ({"capacity": [0, 3, 0.5]}, [0.5, 1.5, 1.5]),
-    ({"alpha": 0}, [5, 3, 1]),
-    ({"alpha": 0.5}, [4 / 6**0.5 + 1, 2 / 6**0.5 + 0.5**0.5, 0.5**0.5]),
-    ({"alpha": 2}, [4 / 36 + 1, 2 / 36 + 1 / 4, 1 / 4]),
-    ({"eps": 2}, [4 / 8 + 1 / 3, 2 / 8 + 1 / 4, 1 / 4]),
-    ({"alpha": 0, "eps": 1}, [2.5, 1.5, 0.5]),
+    ({"alpha": 0, "capacity": "one"}, [5, 3, 1]),
+    ({"alpha": 0.5, "capacity": "one"}, [4 / 6**0.5 + 1, 2 / 6**0.5 + 0.5**0.5, 0.5**0.5]),
+    ({"alpha": 2, "capacity": "one"}, [4 / 36 + 1, 2 / 36 + 1 / 4, 1 / 4]),
+    ({"eps": 2, "capacity": "one"}, [4 / 8 + 1 / 3, 2 / 8 + 1 / 4, 1 / 4]),
+    ({"alpha": 0, "eps": 1, "capacity": "one"}, [2.5, 1.5, 0.5]),
     ({"alpha": 2, "capacity": "max", "eps": 4}, [16 / 40 + 1 / 5, 8 / 40 + 1 / 8, 1 / 8]),
 ])  # fmt: skip
 def test_shared_fitness(lib, options, expected):
@@ -117,8 +119,8 @@ def test_shared_fitness(lib, options, expected):
 
 
 def test_a_given_load_is_used(lib):
-    lib.equal(shared_fitness(lib(S), load=lib([12, 4, 2]), eps=0), [5 / 6, 5 / 12, 1 / 4])
-    lib.equal(attraction(lib(S), [2], load=lib([12, 4, 2]), eps=0), [[5 / 6, 1 / 6, 0]])
+    lib.equal(shared_fitness(lib(S), load=lib([12, 4, 2]), eps=0), [11 / 6, 11 / 12, 1 / 4])
+    lib.equal(attraction(lib(S), [2], load=lib([12, 4, 2]), eps=0), [[11 / 6, 4 / 6, 0]])
 
 
 @pytest.mark.parametrize(("capacity", "total"), [("one", 3), ("max", 6), ([0, 3, 0.5], 3.5)])
@@ -128,10 +130,14 @@ def test_members_share_the_whole_capacity(lib, capacity, total):
 
 
 @pytest.mark.parametrize(("options", "expected"), [
-    ({}, [[0, 1 / 2, 1 / 2], [2 / 6 + 1, 0, 0], [4 / 6 + 1, 2 / 6, 0]]),
+    ({"capacity": "one"}, [[0, 1 / 2, 1 / 2], [2 / 6 + 1, 0, 0], [4 / 6 + 1, 2 / 6, 0]]),
+    ({}, [[0, 1 / 2, 1 / 2], [8 / 6 + 1, 0, 0], [16 / 6 + 1, 8 / 6, 0]]),
+    ({"capacity": "one", "alpha": 0}, [[0, 1, 1], [3, 0, 0], [5, 2, 0]]),
+    ({"capacity": "one", "alpha": 2}, [[0, 1 / 4, 1 / 4], [2 / 36 + 1, 0, 0], [4 / 36 + 1, 2 / 36, 0]]),
+    ({"alpha": 0.5}, [[0, 0.5**0.5, 0.5**0.5], [8 / 6**0.5 + 1, 0, 0], [16 / 6**0.5 + 1, 8 / 6**0.5, 0]]),
     ({"capacity": "max"}, [[0, 1 / 2, 1 / 2], [8 / 6 + 1, 0, 0], [16 / 6 + 1, 8 / 6, 0]]),
     ({"capacity": [3, 4, 0]}, [[0, 2, 2], [1, 0, 0], [2, 1, 0]]),
-    ({"eps": 2}, [[0, 1 / 4, 1 / 4], [2 / 8 + 1 / 3, 0, 0], [4 / 8 + 1 / 3, 2 / 8, 0]]),
+    ({"eps": 2, "capacity": "one"}, [[0, 1 / 4, 1 / 4], [2 / 8 + 1 / 3, 0, 0], [4 / 8 + 1 / 3, 2 / 8, 0]]),
 ])  # fmt: skip
 def test_attraction(lib, options, expected):
     options = {"eps": 0} | options
@@ -170,6 +176,10 @@ def test_a_case_that_nobody_solves_is_worth_nothing_without_eps():
 def test_a_wrong_alpha_is_refused(alpha):
     with pytest.raises(ValueError, match="alpha must be >= 0"):
         shared_fitness(np.ones((2, 2)), alpha=alpha)
+    with pytest.raises(ValueError, match="alpha must be >= 0"):
+        attraction(np.ones((2, 2)), [0], alpha=alpha)
+    with pytest.raises(ValueError, match="alpha must be >= 0"):
+        attracted(np.ones((2, 2)), [0], alpha=alpha, rng=np.random.default_rng(0))
 
 
 # The definitions as loops.
@@ -273,7 +283,7 @@ def test_relative_fitness_keeps_its_digits_in_single_precision(spread):
     scores[:, 2] = [0.1, 0.2, 0.3, 0.4, 0.5]
     scores = scores.astype(np.float32)
     expected = shared_fitness_by_definition(scores.astype(np.float64), 1, "one", relative=True)
-    np.testing.assert_allclose(shared_fitness(scores, relative=True), expected, rtol=1e-3)
+    np.testing.assert_allclose(shared_fitness(scores, capacity="one", relative=True), expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -43,7 +43,7 @@ sharings = pytest.mark.parametrize("options", [
 ], ids=lambda options: "-".join(map(str, options)) or "paper")  # fmt: skip
 
 
-def capacity_and_load(scores, capacity="one", relative=False):
+def capacity_and_load(scores, capacity="max", relative=False):
     """By their definitions: c and z."""
     scores = scores - scores.min(axis=0) if relative else scores
     words = {"one": np.ones(scores.shape[1]), "max": scores.max(axis=0)}

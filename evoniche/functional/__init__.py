@@ -7,6 +7,7 @@ from evoniche.functional.attracted import UNDECIDED, attracted
 from evoniche.functional.chromosomes import Chromosomes
 from evoniche.functional.lexicase import Epsilon, EpsilonVariant, dalex, lexicase
 from evoniche.functional.niches import (
+    CAPACITY,
     EPS,
     Capacity,
     attraction,
@@ -21,6 +22,7 @@ from evoniche.functional.niches import (
 from evoniche.functional.slerp import Angle, lerp, slerp, slerp_weights, split_slerp
 
 __all__ = [
+    "CAPACITY",
     "EPS",
     "UNDECIDED",
     "Angle",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from evoniche.functional.niches import EPS, Capacity, _resources, case_weights
+from evoniche.functional.niches import CAPACITY, EPS, Capacity, _resources, case_weights
 from evoniche.randomness import weighted_indices
 
 __all__ = ["UNDECIDED", "attracted"]
@@ -21,7 +21,8 @@ def attracted(
     scores: NDArray[np.floating],
     first: ArrayLike,
     *,
-    capacity: Capacity = "one",
+    alpha: float = 1.0,
+    capacity: Capacity = CAPACITY,
     relative: bool = False,
     eps: float = EPS,
     load: NDArray[np.floating] | None = None,
@@ -38,6 +39,7 @@ def attracted(
     Args:
         scores: S, shape (members, cases).
         first: Indices of the first parents A, shape (n,).
+        alpha: Intensity of the competition in the prices of the cases, >= 0; the paper has 1.
         capacity: c, see `case_capacity`.
         relative: Price the cases by what members score above the worst.
         eps: Keeps the division defined.
@@ -50,9 +52,11 @@ def attracted(
         Indices of the mates, shape (n,), `UNDECIDED` (-1) where none was taken: certainly where nobody attracts. To
         draw those from `attraction` makes the whole exact, since trials that fail say nothing about the next.
     """
+    if not alpha >= 0:
+        raise ValueError(f"alpha must be >= 0, got {alpha!r}.")
     first = np.asarray(first, dtype=np.intp)
     load, _, c = _resources(scores, load, capacity, relative, importance)
-    w = case_weights(load, c, eps=eps).astype(scores.dtype)  # (cases,)
+    w = case_weights(load, c, alpha=alpha, eps=eps).astype(scores.dtype)  # (cases,)
     floor = scores.min(axis=0)  # (cases,)
     bound = _worth(scores, np.arange(len(scores)), floor[None, :], np.zeros(len(scores), dtype=np.intp), w)  # h
     mates = np.full(len(first), UNDECIDED, dtype=np.intp)

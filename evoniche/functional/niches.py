@@ -15,6 +15,7 @@ from evoniche.arrays import is_floating, like, namespace, to_numpy
 from evoniche.batches import take
 
 __all__ = [
+    "CAPACITY",
     "EPS",
     "Capacity",
     "attraction",
@@ -30,6 +31,9 @@ __all__ = [
 
 Array = Any
 Capacity = Literal["one", "max"] | ArrayLike
+
+CAPACITY: Literal["max"] = "max"
+"""What a case can give unless told otherwise: what its best member scores. That is 1 where scores are binary, too."""
 
 EPS = 1e-8
 """Keeps the division by a load of zero defined (epsilon in eq. 3 to 5)."""
@@ -63,12 +67,13 @@ def relative_scores(scores: Array) -> Array:
     return scores - namespace(scores).min(scores, axis=0, keepdims=True)
 
 
-def case_capacity(scores: Array, capacity: Capacity = "one") -> Array:
+def case_capacity(scores: Array, capacity: Capacity = CAPACITY) -> Array:
     """c_j: how much fitness each case can give away (Abrantes 2025, section 3.2).
 
     Args:
         scores: S, shape (members, cases).
-        capacity: "one" (binary scores), "max" (c_j = max_i S_ij, graded scores) or one number for each case.
+        capacity: "max" (c_j = max_i S_ij), "one", or one number for each case. With binary scores the first two are the
+            same, but for cases that nobody solves, of which nobody gets anything.
 
     Returns:
         Shape (cases,).
@@ -122,7 +127,7 @@ def shared_fitness(
     scores: Array,
     *,
     alpha: float = 1.0,
-    capacity: Capacity = "one",
+    capacity: Capacity = CAPACITY,
     relative: bool = False,
     eps: float = EPS,
     load: Array | None = None,
@@ -162,18 +167,21 @@ def attraction(
     scores: Array,
     first: ArrayLike,
     *,
-    capacity: Capacity = "one",
+    alpha: float = 1.0,
+    capacity: Capacity = CAPACITY,
     relative: bool = False,
     eps: float = EPS,
     load: Array | None = None,
     importance: ArrayLike | None = None,
     binary: bool | None = None,
 ) -> Array:
-    """g(A, B) = sum_j c_j / (z_j + eps) max(S_Bj - S_Aj, 0): how well B complements A (Abrantes 2025, eq. 4).
+    """g(A, B) = sum_j c_j / (z_j**alpha + eps) max(S_Bj - S_Aj, 0): how well B complements A (Abrantes 2025, eq. 4).
 
     Args:
         scores: S, shape (members, cases).
         first: Indices of the first parents A, shape (n,).
+        alpha: Intensity of the competition in the prices of the cases, >= 0. The paper's equation has 1; the authors'
+            code takes the alpha of the sharing here as well.
         capacity: c, see `case_capacity`.
         relative: Price the cases by what members score above the worst; the differences are the same.
         eps: Keeps the division defined.
@@ -184,14 +192,19 @@ def attraction(
     Returns:
         Shape (n, members): a row of weights for each first parent.
 
+    Raises:
+        ValueError: alpha < 0, or a wrong capacity.
+
     >>> import numpy as np
     >>> attraction(np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]), [0], eps=0.0)
     array([[0., 1.]])
     """
+    if not alpha >= 0:
+        raise ValueError(f"alpha must be >= 0, got {alpha!r}.")
     scores = _floats(scores)
     xp = namespace(scores)
     load, _, c = _resources(scores, load, capacity, relative, importance)
-    w = like(case_weights(load, c, eps=eps), scores)  # (cases,)
+    w = like(case_weights(load, c, alpha=alpha, eps=eps), scores)  # (cases,)
     if binary is None:
         binary = bool(xp.all((scores == 0) | (scores == 1)))
     members, cases = scores.shape

@@ -34,6 +34,8 @@ def attracted(
     Returns:
         Positions, shape (n,).
     """
+    if population.binary and isinstance(pricing.get("capacity", functional.CAPACITY), str):
+        pricing["capacity"] = "one"  # the same wherever anybody scores, without a search for the highest score
     pricing = {"load": population.load, "importance": population.importance, **pricing}
     if population.binary or len(first) < _MANY:  # a matrix product, or a few rows
         return _of_all(population, first, rng=rng, **pricing)

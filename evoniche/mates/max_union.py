@@ -31,4 +31,4 @@ class MaxUnionMateSelector(MateSelector):
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
         """Shape (n,)."""
         same_for_all = np.ones(population.scores.shape[1])
-        return attracted(population, first, rng=rng, load=same_for_all, eps=0.0)
+        return attracted(population, first, rng=rng, load=same_for_all, capacity="one", eps=0.0)

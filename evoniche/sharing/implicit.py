@@ -29,8 +29,8 @@ class ImplicitSharing(Sharing):
 
     Args:
         alpha: Intensity of the competition: 0 none, 1 each case gives a fixed amount, above 1 a fight that wastes some.
-        capacity: c, what a case can give: "one" (binary scores), "max" (c_j = max_i S_ij, graded scores), or one
-            number >= 0 for each case.
+        capacity: c, what a case can give: "max" (c_j = max_i S_ij), which is right for graded and for binary scores;
+            "one"; or one number >= 0 for each case.
         relative: Share what a member scores above the worst on each case (section 4.3): for scores that are all
             high and differ little.
         eps: Keeps the division by a load of zero defined.
@@ -41,7 +41,9 @@ class ImplicitSharing(Sharing):
     """
 
     alpha: float = attrs.field(default=1.0, validator=at_least(0))
-    capacity: Capacity = attrs.field(default="one", validator=check_capacity, eq=attrs.cmp_using(eq=np.array_equal))
+    capacity: Capacity = attrs.field(
+        default=functional.CAPACITY, validator=check_capacity, eq=attrs.cmp_using(eq=np.array_equal)
+    )
     relative: bool = False
     eps: float = attrs.field(default=functional.EPS, validator=at_least(0))
 
@@ -55,11 +57,13 @@ class ImplicitSharing(Sharing):
         return weights
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """Shape (members,)."""
+        """The members' fitness, shape (members,)."""
+        # Where scores are 0 or 1, "max" is 1 wherever anybody takes a share: the scores need not be searched for it.
+        capacity: Capacity = "one" if population.binary and isinstance(self.capacity, str) else self.capacity
         fitness: NDArray[np.floating] = functional.shared_fitness(
             population.scores,
             alpha=self.alpha,
-            capacity=self.capacity,
+            capacity=capacity,
             relative=self.relative,
             eps=self.eps,
             load=population.load,

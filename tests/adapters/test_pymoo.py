@@ -91,15 +91,17 @@ def members(scores, **columns):
 
 def shared(scores, alive):
     """Eq. 3, spelled out."""
-    return [sum(scores[i][j] / sum(scores[k][j] for k in alive) for j in range(len(scores[i])) if scores[i][j])
-            for i in alive]
+    scores = np.asarray(scores)[list(alive)]
+    gives = scores.max(axis=0) / np.where(scores.any(axis=0), scores.sum(axis=0), 1)
+    return (scores * gives).sum(axis=1).tolist()
 
 
 def law(scores):
     """P(first, mate) by eq. 3 and 4, spelled out."""
     load, n = scores.sum(axis=0), len(scores)
     fitness = np.array(shared(scores, range(n)))
-    gain = np.array([[sum(max(b - a, 0) / z for a, b, z in zip(scores[i], scores[k], load, strict=True) if z)
+    price = scores.max(axis=0) / np.where(load > 0, load, 1)
+    gain = np.array([[sum(p * max(b - a, 0) for a, b, p in zip(scores[i], scores[k], price, strict=True))
                       for k in range(n)] for i in range(n)])
     return (fitness / fitness.sum())[:, None] * gain / gain.sum(axis=1, keepdims=True)
 
@@ -187,7 +189,7 @@ def test_of_two_who_alone_solve_a_case_one_stays():
 
 
 def test_the_best_stays_unless_it_may_leave():
-    scores = np.array([[0.6, 0.6, 0.0], [1.0, 0.0, 0.1], [0.0, 1.0, 0.1]])
+    scores = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.1], [0.0, 1.0, 0.1]])
     pop = members(scores)
     pop.set("F", np.array([[-3.0], [-1.0], [-2.0]]))
     for keep_best, alive in ((True, [0, 2]), (False, [1, 2])):

@@ -63,7 +63,7 @@ def test_the_value_is_the_fitness_among_members_and_batch():
     members, batch = rng.random((5, 8)), rng.random((3, 8))
     info = filled(members).add(np.zeros((3, 1)), None, None, scores=batch)
     everybody = np.concatenate([members, batch])
-    assert np.allclose(info["value"], batch @ (1 / everybody.sum(axis=0)))
+    assert np.allclose(info["value"], batch @ (everybody.max(axis=0) / everybody.sum(axis=0)))
 
 
 def test_elites_are_sampled_in_proportion_to_shared_fitness():
