@@ -95,7 +95,7 @@ def m2n2(
     _exclusive("mates", mates, attraction=attraction)
     selector = RouletteSelector() if selector is None else selector
     if mates is None:
-        mates = IndependentMateSelector(selector) if attraction is False else AttractionMateSelector(**pricing)
+        mates = IndependentMateSelector(selector) if attraction is False else AttractionMateSelector()
     return Evolution(
         genome,
         scorer,
@@ -133,7 +133,8 @@ def ga(
     """The plain genetic algorithm: no competition, and both parents drawn by the same rule.
 
     As it stands this is the paper's GA: roulette by the sum of the scores, one child at a time, and the worst leaves;
-    it equals `m2n2(alpha=0, attraction=False)` (Abrantes, Lange and Tang 2025, section 4.1).
+    it equals `m2n2(alpha=0, attraction=False)`, with `capacity="one"` where scores are graded (Abrantes, Lange and Tang
+    2025, section 4.1).
 
     Args:
         scorer: A `Scorer`, or a function of a batch that returns scores (n, cases).

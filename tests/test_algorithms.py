@@ -52,7 +52,7 @@ def test_m2n2_is_the_papers():
     assert parts(m2n2) == {
         "sharing": ImplicitSharing(alpha=1, relative=False, eps=1e-8),
         "selector": RouletteSelector(),
-        "mates": AttractionMateSelector(relative=False, eps=1e-8),
+        "mates": AttractionMateSelector(),
         "crossover": SplitSlerpCrossover("whole"),
         "mutation": None,
         "replacement": WorstReplacement(),
@@ -75,11 +75,8 @@ def test_m2n2_is_the_papers():
         ({"attraction": False}, {"mates": IndependentMateSelector(RouletteSelector())}),
         ({"alpha": 0.5}, {"sharing": ImplicitSharing(alpha=0.5)}),
         ({"capacity": "one"}, {"sharing": ImplicitSharing(capacity="one")}),
-        (
-            {"relative_scores": True},
-            {"sharing": ImplicitSharing(relative=True), "mates": AttractionMateSelector(relative=True)},
-        ),
-        ({"eps": 0.1}, {"sharing": ImplicitSharing(eps=0.1), "mates": AttractionMateSelector(eps=0.1)}),
+        ({"relative_scores": True}, {"sharing": ImplicitSharing(relative=True)}),
+        ({"eps": 0.1}, {"sharing": ImplicitSharing(eps=0.1)}),
         ({"population_size": 7}, {"population_size": 7}),
         ({"batch_size": 5}, {"batch_size": 5}),
     ],
@@ -120,15 +117,15 @@ def test_each_argument_of_ga_changes_its_part_and_no_other(arguments, changes):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    "scorer",
-    [lambda genomes: genomes > 0, lambda genomes: np.exp(-((genomes - 0.3) ** 2))],
+    ("scorer", "capacity"),
+    [(lambda genomes: genomes > 0, None), (lambda genomes: np.exp(-((genomes - 0.3) ** 2)), "one")],
     ids=["binary", "graded"],
 )
-def test_ga_is_m2n2_without_its_two_ideas(scorer, seed):
+def test_ga_is_m2n2_without_its_two_ideas(scorer, capacity, seed):
     same = {"genome": RealGenome(6), "mutation": GaussianMutation(0.1), "population_size": 8, "seed": seed}
     one = ga(scorer, **same).run(300, progress=False)
-    two = m2n2(scorer, alpha=0, attraction=False, **same).run(300, progress=False)
-    three = m2n2(scorer, alpha=0, **same).run(300, progress=False)
+    two = m2n2(scorer, alpha=0, capacity=capacity, attraction=False, **same).run(300, progress=False)
+    three = m2n2(scorer, alpha=0, capacity=capacity, **same).run(300, progress=False)
     assert np.array_equal(one.population.genomes, two.population.genomes)
     assert np.array_equal(one.population.ids, two.population.ids)
     assert np.array_equal(one.population.parents, two.population.parents)

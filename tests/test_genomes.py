@@ -136,7 +136,73 @@ def test_an_operator_for_something_else_is_refused(genome, made, says):
         genome.repair(made, rng=generator(0))
 
 
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(
+    ("genome", "mutation"),
+    [
+        (lambda boundary: RealGenome(3, bounds=(0, 1), boundary=boundary), evoniche.GaussianMutation(7.7)),
+        (lambda boundary: RealGenome(3, bounds=(0, 1), boundary=boundary), lambda x, rng: x + rng.normal(size=3)),
+        (lambda boundary: IntegerGenome(3, 0, 5, boundary=boundary), evoniche.IntegerResetMutation(-50, 50, 1.0)),
+    ],
+    ids=["Gaussian", "function", "integers"],
+)
+def test_children_are_inside_whatever_the_operators_do(genome, mutation, boundary):
+    seen = []
+
+    def score(genomes):
+        seen.append(genomes)
+        return np.abs(genomes)
+
+    genome = genome(boundary)
+    evolution = evoniche.m2n2(score, genome=genome, crossover=None, mutation=mutation, population_size=5, seed=0)
+    evolution.run(100, progress=False)
+    seen = np.concatenate(seen)
+    most = 4 if isinstance(genome, IntegerGenome) else 1
+    assert ((seen >= 0) & (seen <= most)).all()
+    assert len(np.unique(seen, axis=0)) > 20
+
+
+def test_bounds_that_nobody_leaves_change_no_draw():
+    def run(**settings):
+        genome = RealGenome(4, bounds=(0, 1), **settings)
+        shrink = lambda x, rng: x * rng.random(4)  # noqa: E731
+        evolution = evoniche.m2n2(lambda x: x, genome=genome, mutation=shrink, crossover=None, seed=1)
+        return evolution.run(200, progress=False).population.genomes.tobytes()
+
+    assert len({run(boundary=boundary) for boundary in BOUNDARIES}) == 1
+
+
+@pytest.mark.parametrize(
+    ("genome", "mutation", "says"),
+    [
+        (PermutationGenome(5), lambda order, rng: order * 0, "must be permutations of 0 .. 4"),
+        (BinaryGenome(5), lambda bits, rng: bits + 2, "cut to True and False"),
+    ],
+)
+def test_operators_for_something_else_fail_before_anything_is_scored(genome, mutation, says):
+    evolution = evoniche.m2n2(genome=genome, crossover=None, mutation=mutation, seed=0)
+    with pytest.raises(ValueError, match=says):
+        evolution.ask(1)
+
+
 # The first genomes.
+
+
+@pytest.mark.parametrize("lengths", [(2, 3), (3, 3)])
+def test_arrays_as_objects_grow_and_shrink(lengths):
+    genome = ObjectGenome(lambda rng: rng.normal(size=rng.integers(2, 6)))
+    evolution = evoniche.m2n2(
+        lambda batch: [[len(x) % 2, len(x) > 4] for x in batch],
+        genome=genome,
+        initial=[np.ones(n) for n in lengths],
+        crossover=lambda a, b, rng: np.concatenate([a[:2], b[-2:]]),
+        mutation=lambda x, rng: np.append(x, 0.0) if rng.random() < 0.7 else x[1:],
+        population_size=6,
+        seed=0,
+    )
+    members = evolution.run(60, progress=False).population.genomes
+    assert isinstance(members, list)
+    assert len({len(x) for x in members}) > 1
 
 
 @pytest.mark.parametrize(

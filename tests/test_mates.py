@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from chance import assert_law
 
-from evoniche import AttractionMateSelector, ImplicitSharing, Population, TournamentSelector, UniformSelector
-from evoniche.functional import attraction
+from evoniche import (
+    AttractionMateSelector,
+    ClearingSharing,
+    ImplicitSharing,
+    Population,
+    RawSharing,
+    TournamentSelector,
+    UniformSelector,
+)
+from evoniche.functional import attraction, shared_fitness
 from evoniche.genomes import BinaryGenome, RealGenome
 from evoniche.mates import (
     LexicaseMateSelector,
@@ -249,3 +257,67 @@ def test_contract(mates, genomes):
 def test_wrong_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+# One rule of pricing.
+
+
+@pytest.mark.parametrize(
+    ("sharing", "priced"),
+    [
+        (ImplicitSharing(), {}),
+        (ImplicitSharing(capacity="one"), {"capacity": "one"}),
+        (ImplicitSharing(capacity=[1.0, 2, 3, 4]), {"capacity": [1.0, 2, 3, 4]}),
+        (ImplicitSharing(relative=True, eps=0.5), {"relative": True, "eps": 0.5}),
+        (ImplicitSharing(alpha=3.0), {}),  # eq. 4 has no alpha
+        (RawSharing(), {}),
+        (ClearingSharing("scores", 0.5, 2), {}),  # its capacity is another thing
+        (None, {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("scores", [GRADED, BINARY], ids=["graded", "binary"])
+@pytest.mark.parametrize("n", [3, 40])
+def test_attraction_prices_cases_as_the_sharing_does(scores, sharing, priced, n):
+    population = Population.of(scores, sharing=sharing)
+    first = np.arange(n) % len(scores)
+    mates = AttractionMateSelector().mates(population, first, rng=generator(0))
+    told = AttractionMateSelector(**{"capacity": "max", "relative": False, "eps": 1e-8} | priced)
+    assert mates.tolist() == told.mates(population, first, rng=generator(0)).tolist()
+
+
+@pytest.mark.parametrize("setting", [{"capacity": "one"}, {"relative": True}, {"eps": 5.0}, {"alpha": 0.0}])
+def test_attraction_prices_otherwise_when_told_to(setting):
+    population = Population.of(GRADED, sharing=ImplicitSharing())
+    first = np.repeat(np.arange(len(GRADED)), 2000)
+    expected = attraction(GRADED, first, **{"capacity": "max"} | setting)
+    expected = expected[::2000] / expected[::2000].sum(axis=1, keepdims=True)
+    mates = AttractionMateSelector(**setting).mates(population, first, rng=generator(0))
+    drawn = np.array([np.bincount(row, minlength=len(GRADED)) / 2000 for row in mates.reshape(-1, 2000)])
+    assert np.all(np.abs(drawn - expected) <= 4 * np.sqrt(expected * (1 - expected) / 2000))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("n", [1, 40])
+def test_alpha_prices_mates_as_the_authors_code_does(alpha, n):
+    """g with z**alpha in place of z, drawn by rejection as well as from the whole row."""
+    first = np.repeat(2, n * 4000)
+    population = Population.of(GRADED)
+    worth = GRADED.max(axis=0) / (GRADED.sum(axis=0) ** alpha + 1e-8)
+    expected = np.maximum(GRADED - GRADED[2], 0) @ worth
+    expected /= expected.sum()
+    mates = AttractionMateSelector(alpha=alpha).mates(population, first, rng=generator(1))
+    drawn = np.bincount(mates, minlength=len(GRADED)) / len(first)
+    assert np.all(np.abs(drawn - expected) <= 4 * np.sqrt(expected * (1 - expected) / len(first)))
+
+
+def test_with_binary_scores_capacity_makes_no_difference():
+    population = Population.of(np.vstack([BINARY, np.zeros_like(BINARY[:1])]), sharing=ImplicitSharing())
+    first = np.arange(50) % len(population)
+    selectors = [AttractionMateSelector(capacity=capacity) for capacity in (None, "one", "max")]
+    mates = [selector.mates(population, first, rng=generator(0)) for selector in selectors]
+    assert np.array_equal(mates[0], mates[1])
+    assert np.array_equal(mates[0], mates[2])
+    one, most = (ImplicitSharing(capacity=c).fitness(population) for c in ("one", "max"))
+    assert one.tobytes() == most.tobytes()
+    assert shared_fitness(population.scores, capacity="max").tobytes() == one.tobytes()
