@@ -192,7 +192,7 @@ def test_operators_for_something_else_fail_before_anything_is_scored(genome, mut
 def test_arrays_as_objects_grow_and_shrink(lengths):
     genome = ObjectGenome(lambda rng: rng.normal(size=rng.integers(2, 6)))
     evolution = evoniche.m2n2(
-        lambda batch: [[len(x) % 2, len(x) > 4] for x in batch],
+        lambda batch: [[len(x) == n for n in range(20)] for x in batch],
         genome=genome,
         initial=[np.ones(n) for n in lengths],
         crossover=lambda a, b, rng: np.concatenate([a[:2], b[-2:]]),

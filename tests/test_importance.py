@@ -291,7 +291,7 @@ def test_a_repeated_case_in_an_evolution(make):
 def test_ga_is_m2n2_without_its_two_ideas_also_when_cases_are_weighted(scorer):
     run = {"evaluations": 200, "progress": False}
     one = small(ga, scorer, importance=V).run(**run)
-    other = small(m2n2, scorer, importance=V, alpha=0, eps=0, attraction=False).run(**run)
+    other = small(m2n2, scorer, importance=V, alpha=0, capacity="one", eps=0, attraction=False).run(**run)
     assert one.population.ids.tolist() == other.population.ids.tolist()
     assert np.array_equal(one.population.genomes, other.population.genomes)
 

@@ -94,6 +94,7 @@ class Bookkeeping(RuleBasedStateMachine):
         np.testing.assert_allclose(population.load, load, rtol=1e-9)
         np.testing.assert_allclose(population.means, scores.mean(axis=1, dtype=np.float64), rtol=1e-12)
         shares = np.divide(scores, load, out=np.zeros_like(scores), where=load > 0, casting="same_kind")
+        shares *= scores.max(axis=0, initial=0)  # what a case can give
         np.testing.assert_allclose(population.fitness, shares.sum(axis=1), rtol=100 * self.precision, atol=1e-6)
         # It may forget a newcomer who left at once, but never takes grades for solved or not.
         assert population.binary or not self.always_binary

@@ -85,7 +85,7 @@ def case_capacity(scores: Array, capacity: Capacity = CAPACITY) -> Array:
     xp = namespace(scores)
     cases = scores.shape[1]
     if isinstance(capacity, str):
-        if capacity == "one":
+        if capacity == "one" or (capacity == "max" and not scores.shape[0]):  # nobody takes anything
             return xp.ones(cases, dtype=scores.dtype, device=device(scores))
         if capacity == "max":
             return xp.max(scores, axis=0)
