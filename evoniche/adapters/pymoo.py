@@ -45,7 +45,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche._validators import check_roles, genome_rows
-from evoniche.arrays import is_floating, like, to_numpy
+from evoniche.arrays import fitted, is_floating, masked, to_numpy
 from evoniche.batches import Batch
 from evoniche.genomes import PermutationGenome, RealGenome
 from evoniche.mates import AttractionMateSelector
@@ -129,7 +129,9 @@ class SharingSurvival(pymoo.core.survival.Survival):
     """Members leave one after the other: who has the lowest fitness among those still there, of equals the oldest.
 
     Fitness is shared anew after each (Abrantes 2025, section 3.1), so that of two who alone solve the same cases one
-    stays. Feasible solutions stay before all others, and share among themselves.
+    stays. Feasible solutions stay before all others, and share among themselves. A solution whose objective is NaN or
+    infinite has crashed: it leaves at once, whatever its scores, so that it is never the result, and the population may
+    be smaller until others take its place. Where all have crashed, all stay as they are.
 
     Args:
         sharing: How scores become fitness; `ImplicitSharing` when None.
@@ -146,6 +148,13 @@ class SharingSurvival(pymoo.core.survival.Survival):
         self.sharing = sharing or ImplicitSharing()
         self.keep_best = keep_best
 
+    def do(self, problem: Any, pop: Any, *args: Any, return_indices: bool = False, **kwargs: Any) -> Any:
+        """The survivors, or their positions, without those that have crashed."""
+        sound = np.flatnonzero(~_crashed(pop))
+        sound = sound if len(sound) else np.arange(len(pop))
+        kept = super().do(problem, pop[sound], *args, return_indices=return_indices, **kwargs)
+        return sound[np.asarray(kept, dtype=np.intp)] if return_indices else kept
+
     def _do(self, problem: Any, pop: Any, *_: Any, n_survive: int, random_state: Generator, **__: Any) -> Any:
         """The survivors, the oldest first."""
         if self.keep_best and problem.n_obj != 1:
@@ -159,9 +168,29 @@ class SharingSurvival(pymoo.core.survival.Survival):
         return pop[np.sort(population.ids)]
 
 
+def _crashed(pop: Any) -> NDArray[np.bool_]:
+    """Whose objectives are no numbers, shape (n,)."""
+    crashed: NDArray[np.bool_] = np.array([not np.isfinite(individual.F).all() for individual in pop], dtype=np.bool_)
+    return crashed
+
+
+def _scores(pop: Any) -> list[Any]:
+    """Rows of scores as the problem has given them; 0 for those that have crashed with scores that are none."""
+    rows = list(pop.get("scores", to_numpy=False))
+    if masked(rows) is not None:
+        raise ValueError('out["scores"] must not be masked: give every solution a score on every case.')
+    crashed = _crashed(pop)
+    if crashed.any():
+        length = next((len(row) for row in rows if row is not None and np.ndim(row) == 1), None)
+        for i in np.flatnonzero(crashed) if length else ():
+            if rows[i] is None or not np.isfinite(rows[i]).all():
+                rows[i] = np.zeros(length)
+    return rows
+
+
 def _population(pop: Any, sharing: Sharing, random_state: Generator) -> Population:
     """Members of pymoo's population as one of ours; their ids are their positions, which grow with age."""
-    rows = pop.get("scores", to_numpy=False)
+    rows = _scores(pop)
     kinds = sorted({"none" if row is None else f"shape {np.shape(row)}" for row in rows})
     if len(kinds) > 1 or np.ndim(rows[0]) != 1:
         raise ValueError('out["scores"], which _evaluate sets beside out["F"], must be a row for each solution, of one '
@@ -299,7 +328,12 @@ def _apply(asker: Any, operator: Any, to: Any, template: Batch | None, rng: Gene
     if template is not None and X.dtype.kind == "f" and not is_floating(template) and (np.trunc(X) != X).any():
         raise ValueError(f"{asker!r} made fractions of {template.dtype} genomes: give pymoo's operator vtype=float and "
                          "repair=RoundingRepair(), or begin with floats.")
-    return X if template is None else like(X, template)
+    return X if template is None else fitted(_whole(X, template), template, repr(asker))
+
+
+def _whole(X: NDArray[Any], template: Batch) -> NDArray[Any]:
+    """Floats without fractions as integers, where genomes are such: pymoo has floats for them."""
+    return X.astype(np.int64) if X.dtype.kind == "f" and not is_floating(template) else X
 
 
 @contextmanager

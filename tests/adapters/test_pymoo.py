@@ -547,3 +547,53 @@ def test_variables_of_mixed_kinds_can_be_chosen_and_survive():
     mating = MixedVariableMating(AttractionSelection(), eliminate_duplicates=None)
     run = MixedVariableGA(10, mating=mating, survival=SharingSurvival())
     assert minimize(problem, run, ("n_gen", 8), seed=0).F[0] < -0.9
+
+
+# Simulations that crash.
+
+
+class Simulation(Problem):
+    """x[0] > 0.8 crashes, with the objective `F` and the scores `S` that a user's code then gives."""
+
+    def __init__(self, F, S=0.0, constraints=0):
+        super().__init__(n_var=4, n_obj=1, n_ieq_constr=constraints, xl=0.0, xu=1.0)
+        self.crash_F, self.crash_S = F, S
+
+    def _evaluate(self, x, out, *args, **kwargs):
+        crashed = x[:, 0] > 0.8
+        out["scores"] = np.where(crashed[:, None], self.crash_S, x)
+        out["F"] = np.where(crashed, self.crash_F, -x.mean(axis=1))
+        if self.n_ieq_constr:
+            out["G"] = np.where(crashed, -1.0, x[:, 1] - 0.5)[:, None]  # what has crashed looks feasible
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+@pytest.mark.parametrize("constraints", [0, 1])
+@pytest.mark.parametrize("F", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("S", [0.0, 1.0, np.nan])
+def test_what_has_crashed_is_never_the_result(F, S, constraints, keep_best):
+    algorithm = GA(12, selection=AttractionSelection(), survival=SharingSurvival(keep_best=keep_best))
+    result = minimize(Simulation(F, S, constraints), algorithm, ("n_gen", 12), seed=1)
+    assert np.isfinite(result.F).all()
+    assert np.isfinite(result.pop.get("F")).all()
+    assert len(result.pop) == 12
+
+
+def test_where_all_have_crashed_all_stay():
+    pop = members(SCORES)
+    pop.set("F", np.full((4, 1), np.nan))
+    assert len(SharingSurvival().do(FREE, pop, n_survive=4, random_state=generator(0))) == 4
+
+
+def test_positions_of_survivors_count_those_that_have_crashed():
+    pop = members(SCORES)
+    pop.set("F", np.array([[np.nan], [-1.0], [-2.0], [-3.0]]))
+    kept = SharingSurvival().do(FREE, pop, n_survive=4, return_indices=True, random_state=generator(0))
+    assert sorted(kept) == [1, 2, 3]
+
+
+def test_masked_scores_are_missing_scores():
+    pop = members(SCORES)
+    pop[1].set("scores", np.ma.masked_array(SCORES[1], SCORES[1] > 0))
+    with pytest.raises(ValueError, match="must not be masked"):
+        SharingSurvival().do(FREE, pop, n_survive=3, random_state=generator(0))
