@@ -10,11 +10,20 @@ from evoniche._validators import is_whole, whole_number
 from evoniche.batches import Batch, G
 from evoniche.crossovers import SlerpCrossover, SplitSlerpCrossover
 from evoniche.evolution import Evolution
-from evoniche.evolution.parts import CrossoverLike, MutationLike, ScorerLike
+from evoniche.evolution.parts import (
+    CrossoverLike,
+    MatesLike,
+    MutationLike,
+    ReplacementLike,
+    ScorerLike,
+    SelectorLike,
+    SharingLike,
+)
+from evoniche.function_operators import as_selector
 from evoniche.functional import Angle, Capacity, Chromosomes
 from evoniche.mates import AttractionMateSelector, IndependentMateSelector
 from evoniche.replacements import GenerationalReplacement, WorstReplacement
-from evoniche.roles import Genome, MateSelector, Replacement, Selector, Sharing
+from evoniche.roles import Genome
 from evoniche.selectors import RouletteSelector
 from evoniche.sharing import ImplicitSharing, RawSharing
 
@@ -26,20 +35,20 @@ def m2n2(
     *,
     genome: Genome[G] | None = None,
     initial: Batch | int | None = None,
-    sharing: Sharing | None = None,
+    sharing: SharingLike | None = None,
     alpha: float | None = None,
     capacity: Capacity | None = None,
     relative_scores: bool | None = None,
     eps: float | None = None,
-    selector: Selector | None = None,
-    mates: MateSelector | None = None,
+    selector: SelectorLike | None = None,
+    mates: MatesLike | None = None,
     attraction: bool | None = None,
     crossover: CrossoverLike[G] | Literal["slerp"] | None = "slerp",
     split_point: bool | None = None,
     angle: Angle | None = None,
     chromosomes: Chromosomes | None = None,
     mutation: MutationLike[G] | None = None,
-    replacement: Replacement | None = None,
+    replacement: ReplacementLike | None = None,
     population_size: int = 20,
     batch_size: int = 1,
     importance: ArrayLike | None = None,
@@ -93,7 +102,7 @@ def m2n2(
     pricing = _given(relative=relative_scores, eps=eps)
     _exclusive("sharing", sharing, alpha=alpha, capacity=capacity, relative_scores=relative_scores, eps=eps)
     _exclusive("mates", mates, attraction=attraction)
-    selector = RouletteSelector() if selector is None else selector
+    selector = RouletteSelector() if selector is None else as_selector(selector)
     if mates is None:
         mates = IndependentMateSelector(selector) if attraction is False else AttractionMateSelector()
     return Evolution(
@@ -118,7 +127,7 @@ def ga(
     *,
     genome: Genome[G] | None = None,
     initial: Batch | int | None = None,
-    selector: Selector | None = None,
+    selector: SelectorLike | None = None,
     crossover: CrossoverLike[G] | Literal["slerp"] | None = "slerp",
     split_point: bool | None = None,
     angle: Angle | None = None,
@@ -166,7 +175,7 @@ def ga(
         raise ValueError(f"elites belong to generational=True, got elites={elites!r} without it.")
     if not (is_whole(elites) and 0 <= elites < population_size):
         raise ValueError(f"elites must be a whole number from 0 to population_size - 1, got {elites!r}.")
-    selector = RouletteSelector() if selector is None else selector
+    selector = RouletteSelector() if selector is None else as_selector(selector)
     return Evolution(
         genome,
         scorer,

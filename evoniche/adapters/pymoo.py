@@ -181,7 +181,7 @@ def _scores(pop: Any) -> list[Any]:
         raise ValueError('out["scores"] must not be masked: give every solution a score on every case.')
     crashed = _crashed(pop)
     if crashed.any():
-        length = next((len(row) for row in rows if row is not None and np.ndim(row) == 1), None)
+        length = next((len(row) for row in rows if row is not None and np.ndim(row) == 1), 0)
         for i in np.flatnonzero(crashed) if length else ():
             if rows[i] is None or not np.isfinite(rows[i]).all():
                 rows[i] = np.zeros(length)

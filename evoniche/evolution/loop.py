@@ -16,12 +16,21 @@ from evoniche.evolution.breeding import breed, first_genomes
 from evoniche.evolution.budget import Budget
 from evoniche.evolution.history import History, Result
 from evoniche.evolution.ledger import Books, Ledger, better
-from evoniche.evolution.parts import CrossoverLike, MutationLike, Parts, ScorerLike
+from evoniche.evolution.parts import (
+    CrossoverLike,
+    MatesLike,
+    MutationLike,
+    Parts,
+    ReplacementLike,
+    ScorerLike,
+    SelectorLike,
+    SharingLike,
+)
 from evoniche.evolution.rehearsal import rehearse_on_genomes, rehearse_on_scores
 from evoniche.evolution.run import OneAtATime, Run
 from evoniche.population import NOBODY, Individual, Offspring, Population
 from evoniche.randomness import fresh_seed, generator
-from evoniche.roles import Genome, MateSelector, Replacement, Selector, Sharing
+from evoniche.roles import Genome
 from evoniche.scores import read_importance, read_scores
 
 __all__ = ["Evolution"]
@@ -42,12 +51,12 @@ class Evolution(Generic[G]):
         genome: Genome[G] | None = None,
         scorer: ScorerLike[G] | None = None,
         *,
-        sharing: Sharing | None = None,
-        selector: Selector | None = None,
-        mates: MateSelector | None = None,
+        sharing: SharingLike | None = None,
+        selector: SelectorLike | None = None,
+        mates: MatesLike | None = None,
         crossover: CrossoverLike[G] | Literal["slerp"] | None = "slerp",
         mutation: MutationLike[G] | None = None,
-        replacement: Replacement | None = None,
+        replacement: ReplacementLike | None = None,
         population_size: int = 20,
         initial: Batch | int | None = None,
         batch_size: int = 1,
@@ -59,13 +68,13 @@ class Evolution(Generic[G]):
         Args:
             genome: The representation; needed for random genomes, bounds and saving.
             scorer: A `Scorer` or a function of a batch; needed by `run`.
-            sharing: How scores become fitness; `ImplicitSharing()` when None.
-            selector: Who breeds; `RouletteSelector()` when None.
-            mates: With whom; `AttractionMateSelector()` when None.
+            sharing: How scores become fitness, or a function `f(population)`; `ImplicitSharing()` when None.
+            selector: Who breeds, or a function `f(population, n, rng)`; `RouletteSelector()` when None.
+            mates: With whom, or a function `f(population, first, rng)`; `AttractionMateSelector()` when None.
             crossover: A `Crossover`, or a function `f(a, b, rng)` on two genomes that returns one; "slerp" is
                 `SplitSlerpCrossover()`, for vectors of floats; None for none.
             mutation: A `Mutation`, or a function `f(genome, rng)` on one genome; None for none.
-            replacement: Who survives; `WorstReplacement()` when None.
+            replacement: Who survives, or a function `f(population, offspring)`; `WorstReplacement()` when None.
             population_size: How many members live, >= 2.
             initial: A batch of genomes to begin with, which is copied, or how many random ones; `population_size`
                 when None.

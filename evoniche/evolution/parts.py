@@ -6,24 +6,47 @@ from collections.abc import Callable
 from typing import Any, Generic, Literal, final
 
 import attrs
+import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evoniche._validators import check_roles
 from evoniche.batches import G
 from evoniche.crossovers import SplitSlerpCrossover
-from evoniche.function_operators import as_crossover, as_mutation, as_scorer
+from evoniche.function_operators import (
+    as_crossover,
+    as_mates,
+    as_mutation,
+    as_replacement,
+    as_scorer,
+    as_selector,
+    as_sharing,
+)
 from evoniche.mates import AttractionMateSelector
+from evoniche.population import Offspring, Population
 from evoniche.replacements import WorstReplacement
 from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
 from evoniche.selectors import RouletteSelector
 from evoniche.sharing import ImplicitSharing
 
-__all__ = ["CrossoverLike", "MutationLike", "Parts", "ScorerLike"]
+__all__ = [
+    "CrossoverLike",
+    "MatesLike",
+    "MutationLike",
+    "Parts",
+    "ReplacementLike",
+    "ScorerLike",
+    "SelectorLike",
+    "SharingLike",
+]
 
 ScorerLike = Scorer[G] | Callable[[Any], ArrayLike]
 CrossoverLike = Crossover[G] | Callable[[G, G, Generator], G]
 MutationLike = Mutation[G] | Callable[[G, Generator], G]
+SharingLike = Sharing | Callable[[Population], ArrayLike]
+SelectorLike = Selector | Callable[[Population, int, Generator], ArrayLike]
+MatesLike = MateSelector | Callable[[Population, NDArray[np.intp], Generator], ArrayLike]
+ReplacementLike = Replacement | Callable[[Population, Offspring], None]
 
 
 @final
@@ -50,12 +73,12 @@ class Parts(Generic[G]):
         *,
         genome: Genome[G] | None,
         scorer: ScorerLike[G] | None,
-        sharing: Sharing | None,
-        selector: Selector | None,
-        mates: MateSelector | None,
+        sharing: SharingLike | None,
+        selector: SelectorLike | None,
+        mates: MatesLike | None,
         crossover: CrossoverLike[G] | Literal["slerp"] | None,
         mutation: MutationLike[G] | None,
-        replacement: Replacement | None,
+        replacement: ReplacementLike | None,
     ) -> Parts[G]:
         """M2N2 with some of its parts exchanged (Abrantes, Lange and Tang 2025, section 3).
 
@@ -71,20 +94,17 @@ class Parts(Generic[G]):
         """
         if isinstance(crossover, str) and crossover != "slerp":
             raise ValueError(f"crossover must be 'slerp', a Crossover, f(a, b, rng) or None, got {crossover!r}.")
-        parts = cls(
+        check_roles(genome=(genome, Genome, None))
+        return cls(
             genome,
             None if scorer is None else as_scorer(scorer),
-            ImplicitSharing() if sharing is None else sharing,
-            RouletteSelector() if selector is None else selector,
-            AttractionMateSelector() if mates is None else mates,
+            ImplicitSharing() if sharing is None else as_sharing(sharing),
+            RouletteSelector() if selector is None else as_selector(selector),
+            AttractionMateSelector() if mates is None else as_mates(mates),
             _crossover(crossover),
             None if mutation is None else as_mutation(mutation),
-            WorstReplacement() if replacement is None else replacement,
+            WorstReplacement() if replacement is None else as_replacement(replacement),
         )
-        check_roles(genome=(genome, Genome, None), sharing=(parts.sharing, Sharing))
-        check_roles(selector=(parts.selector, Selector), mates=(parts.mates, MateSelector))
-        check_roles(replacement=(parts.replacement, Replacement))
-        return parts
 
 
 def _crossover(crossover: CrossoverLike[G] | str | None) -> Crossover[G] | None:
