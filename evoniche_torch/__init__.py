@@ -1,4 +1,8 @@
-"""Neural networks for evoniche: checkpoints and modules as seeds, merged models as files, and scorers for both."""
+"""Neural networks for evoniche: checkpoints and modules as seeds of a merge, merged models as folders, and scorers.
+
+The rooms, from the top down: `commands`; `output` and `scorers`; `models`; `files`. What is named here is the public
+interface.
+"""
 
 from evoniche_torch.files import MergeError
 from evoniche_torch.models import CheckpointSeeds, ModuleGenome, ModuleSeeds, TensorSeeds, chromosomes, load_into

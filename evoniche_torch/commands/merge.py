@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 import torch
+from numpy.typing import NDArray
 
-from evoniche import Recipe, Recipes, Result, _log
+from evoniche import Chromosomes, Recipe, Recipes, Result, _log
 from evoniche_torch.commands.merge_options import SectionedCommand, merge_options, parse_pairs
 from evoniche_torch.commands.merge_plan import describe_plan
-from evoniche_torch.commands.merge_run import MergeRun
+from evoniche_torch.commands.merge_run import MergeRun, Trial
 from evoniche_torch.commands.tasks import read_tasks
 from evoniche_torch.models import CheckpointSeeds, chromosomes, load_pretrained
 from evoniche_torch.output import Card, check_output_folder, draw_merge, parse_size, write_checkpoint
@@ -52,7 +53,7 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     training, held_out = _tasks(options)
     with _open_seeds(models, options, progress) as seeds:
         groups = chromosomes(seeds.index, options["chromosomes"])
-        live = load_pretrained(
+        model = load_pretrained(
             seeds.folders[0],
             seeds.index,
             device=device,
@@ -61,35 +62,44 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         )
         if not options["dry_run"]:
             seeds.check_finite()  # reads the models for their dot products, which are needed in any case
-        run = MergeRun(seeds, live, training, held_out)
+        run = MergeRun(seeds, model, training, held_out)
         trial = run.trial()
         if options["dry_run"]:
             plan = {name: options[name] for name in ("evaluations", "warmup", "population", "split_point", "dtype")}
             click.echo(describe_plan(run, trial, chromosomes=groups, **plan))
             return
-        if options["evaluations"] <= seeds.count + options["warmup"]:
-            _log.warning("no more than the {} seeds and {} random merges of them are scored: give more --evaluations "
-                           "or a smaller --warmup.", seeds.count, options["warmup"])  # fmt: skip
-        names = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "seed")
-        evolution = run.evolution(
-            trial,
-            chromosomes=groups,
-            record=options["record"],
-            population_size=options["population"],
-            **{name: options[name] for name in names},
-        )
-        try:
-            result = evolution.run(total=options["evaluations"], progress=progress)
-        except (ValueError, OSError) as error:
-            lost = _lost(options["record"], evolution.evaluations)
-            raise ValueError(f"{error} Nothing was written; {lost}") from error
-        if result.best is None:
-            raise click.ClickException("interrupted before any model was scored: nothing was written.")
-        recipes = [*Recipes.of_seeds(seeds), result.best.genome[0]]
-        assert evolution.parts.scorer is not None
-        table = run.table(evolution.parts.scorer.score(Recipes(seeds, recipes)), recipes[-1])
-        _write(run, result, recipes[-1], table, options)
+        result, best, scores = _evolve(run, trial, groups, options)
+        table = run.table(scores, best)
+        _write(run, result, best, table, options)
     _report(result, table, options["out"], options["record"])
+
+
+def _evolve(
+    run: MergeRun, trial: Trial, groups: Chromosomes | None, options: dict[str, Any]
+) -> tuple[Result, Recipe, NDArray[Any]]:
+    """Run the evolution: its result, the best merge, and the training scores of the seeds and last of that merge."""
+    seeds = run.seeds
+    if options["evaluations"] <= seeds.count + options["warmup"]:
+        _log.warning("no more than the {} seeds and {} random merges of them are scored: give more --evaluations "
+                     "or a smaller --warmup.", seeds.count, options["warmup"])  # fmt: skip
+    names = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "seed")
+    evolution = run.evolution(
+        trial,
+        chromosomes=groups,
+        record=options["record"],
+        population_size=options["population"],
+        **{name: options[name] for name in names},
+    )
+    try:
+        result = evolution.run(total=options["evaluations"], progress=not options["quiet"])
+    except (ValueError, OSError) as error:
+        lost = _lost(options["record"], evolution.evaluations)
+        raise ValueError(f"{error} Nothing was written; {lost}") from error
+    if result.best is None:
+        raise click.ClickException("interrupted before any model was scored: nothing was written.")
+    best = result.best.genome[0]
+    assert evolution.parts.scorer is not None
+    return result, best, evolution.parts.scorer.score(Recipes(seeds, [*Recipes.of_seeds(seeds), best]))
 
 
 def _lost(record: Path | None, evaluations: int) -> str:

@@ -43,7 +43,7 @@ def describe_plan(
     disk = sum(numbers * kind.itemsize for numbers, kind in (*merged, *as_it_is))
     random = min(warmup, evaluations - seeds.count)
     bred = evaluations - seeds.count - random
-    model = sum(tensor.numel() * tensor.element_size() for tensor in run.live.module.state_dict().values())
+    model = sum(tensor.numel() * tensor.element_size() for tensor in run.model.module.state_dict().values())
     each = trial.loading + trial.scoring
     lines = [
         ("models", ", ".join(seeds.labels) + (f"; task vectors over {seeds.base_label}" if seeds.base_label else "")),
@@ -52,7 +52,7 @@ def describe_plan(
         ("cases", ", ".join(f"{name} {part.stop - part.start}" for name, part in run.training.slices.items())),
         ("evaluations", f"{evaluations}: {seeds.count} seeds, {random} random merges, {bred} by M2N2"),
         ("segments", f"at most {segments:,} in a recipe"),
-        ("memory", f"{_size(model)} the live model, at most {_size(recipes)} the recipes of {population} members"),
+        ("memory", f"{_size(model)} the model, at most {_size(recipes)} the recipes of {population} members"),
         ("disk", f"{_size(disk)} the merged model"),
         ("time", f"{each:.2g} s an evaluation ({trial.loading:.2g} s loading, {trial.scoring:.2g} s scoring), "
                  f"{_duration(each * evaluations)} in all"),

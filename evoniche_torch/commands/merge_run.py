@@ -42,7 +42,7 @@ class MergeRun:
     """All that `evoniche merge` works with, before and after the evolution."""
 
     seeds: CheckpointSeeds
-    live: PretrainedModel
+    model: PretrainedModel
     training: MultiTaskScorer
     held_out: MultiTaskScorer | None
 
@@ -52,7 +52,7 @@ class MergeRun:
         The seed is scored on the held-out cases too, so that a mistake in them shows now and not at the end.
         """
         start = time.perf_counter()
-        load_into(self.live.module, Recipes.of_seeds(self.seeds)[0], self.seeds)
+        load_into(self.model.module, Recipes.of_seeds(self.seeds)[0], self.seeds)
         loaded = time.perf_counter()
         scores = self._evaluate(self.training)
         scored = time.perf_counter()
@@ -74,7 +74,7 @@ class MergeRun:
         Raises:
             ValueError: The record has other scores of the first seed, so the tasks have changed.
         """
-        scorer = CheckpointScorer(self.live.module, self.seeds, lambda _: self._evaluate(self.training))
+        scorer = CheckpointScorer(self.model.module, self.seeds, lambda _: self._evaluate(self.training))
         genome = RecipeGenome(self.seeds)
         recorded = RecordedScorer(scorer, genome, record, about=self._about())
         first = Recipes.of_seeds(self.seeds).take(np.array([0]))
@@ -114,7 +114,7 @@ class MergeRun:
         return dict(zip(names, rows, strict=True))
 
     def _later(self, scorer: MultiTaskScorer, recipe: Recipe) -> dict[str, float]:
-        load_into(self.live.module, recipe, self.seeds)
+        load_into(self.model.module, recipe, self.seeds)
         means = _columns(scorer.task_means(self._evaluate(scorer)))
         return {f"{task} (held out)": mean for task, mean in means.items()}
 
@@ -125,7 +125,7 @@ class MergeRun:
             ValueError: Scores are not numbers from 0 to 1. Nothing has been recorded then.
         """
         with torch.no_grad():
-            found = scorer(self.live.whole)
+            found = scorer(self.model.whole)
         for task, part in scorer.slices.items():
             scores = found[part]
             if scores.dtype.kind not in "biuf":

@@ -22,7 +22,7 @@ from evoniche_torch.files import ModelFolder, TensorInfo
 from evoniche_torch.models import MERGE_BLOCK, CheckpointSeeds, TensorSeeds
 from evoniche_torch.output.model_card import render_card
 from evoniche_torch.output.output_folder import check_output_folder
-from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card, Kind, RecipeFile, SeedFiles, index_digest
+from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card, RecipeFile, SeedFiles, index_digest
 from evoniche_torch.output.safetensors_writer import (
     ShardNames,
     bytes_of,
@@ -122,39 +122,39 @@ def _describe(
                          f"got {dtype!r}.")
     if isinstance(like, bool) or not isinstance(like, int) or not 0 <= like < seeds.count:
         raise ValueError(f"like must be the number of a seed, 0 to {seeds.count - 1}, got {like!r}.")
-    opened: dict[str, Any] = {"component": None, "variant": None, "mixed_dtypes": False, "ignore": ()}
-    kind: Kind = "memory"
-    stem = "model"
-    models = [SeedFiles(label, None, {}) for label in seeds.all_labels]
-    if isinstance(seeds, CheckpointSeeds):
-        kind, stem = seeds.folders[like].kind, seeds.folders[like].stem
-        opened = {
-            "component": _agreed({folder.component for folder in seeds.folders}),
-            "variant": _agreed({folder.variant for folder in seeds.folders}),
-            "mixed_dtypes": seeds.mixed_dtypes,
-            "ignore": seeds.ignore,
-        }
-        models = [
-            SeedFiles(label, folder.path.as_posix(), digests)
-            for label, folder, digests in zip(seeds.all_labels, seeds.folders, seeds.digests, strict=True)
-        ]
+    folders = seeds.folders if isinstance(seeds, CheckpointSeeds) else ()
+    stem = folders[like].stem if folders else "model"
+    models = _seed_files(seeds)
     recipe = Recipe.of(recipe.boundaries, recipe.coefficients)
     return RecipeFile(
         seeds=tuple(models[: seeds.count]),
         base=models[-1] if len(models) > seeds.count else None,
-        kind=kind,
+        kind=folders[like].kind if folders else "memory",
         stem="model" if stem == "pytorch_model" else stem,
         tensors=tuple(tensor.name for tensor in seeds.index.merged),
         index=index_digest(seeds.index),
         dtype=name,  # type: ignore[arg-type]  # one of OUTPUT_DTYPES
         shard_size=parse_size(shard_size),
         like=like,
+        component=_agreed({folder.component for folder in folders}),
+        variant=_agreed({folder.variant for folder in folders}),
+        mixed_dtypes=isinstance(seeds, CheckpointSeeds) and seeds.mixed_dtypes,
+        ignore=seeds.ignore if isinstance(seeds, CheckpointSeeds) else (),
         side_files={},
         card=card,
         boundaries=tuple(recipe.boundaries.tolist()),
         coefficients=tuple(map(tuple, recipe.coefficients.tolist())),
-        **opened,
     )
+
+
+def _seed_files(seeds: TensorSeeds) -> list[SeedFiles]:
+    """What recipe.json says of each model, the base last."""
+    if not isinstance(seeds, CheckpointSeeds):
+        return [SeedFiles(label, None, {}) for label in seeds.all_labels]
+    return [
+        SeedFiles(label, folder.path.as_posix(), digests)
+        for label, folder, digests in zip(seeds.all_labels, seeds.folders, seeds.digests, strict=True)
+    ]
 
 
 def _agreed(found: set[str | None]) -> str | None:

@@ -23,7 +23,7 @@ from evoniche_torch.files import MERGED_DTYPES, MergeError, TensorIndex
 from evoniche_torch.models import TensorSeeds
 from evoniche_torch.output.side_file_copies import check_digests
 
-__all__ = ["OUTPUT_DTYPES", "Card", "Kind", "RecipeFile", "Row", "SeedFiles", "index_digest", "read_recipe"]
+__all__ = ["OUTPUT_DTYPES", "Card", "RecipeFile", "Row", "SeedFiles", "index_digest", "read_recipe"]
 
 OUTPUT_DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in MERGED_DTYPES}
 """The dtypes that a merged model can have, by name."""

@@ -274,7 +274,7 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(place, own_cache):
     assert plan["evaluations"] == "100: 2 seeds, 20 random merges, 78 by M2N2"
     assert plan["segments"] == "at most 505 in a recipe"
     assert plan["disk"] == f"{2 * parameters / 1000:.3g} kB the merged model"
-    assert plan["memory"].startswith(f"{4 * parameters / 1000:.3g} kB the live model, at most 182 kB the recipes")
+    assert plan["memory"].startswith(f"{4 * parameters / 1000:.3g} kB the model, at most 182 kB the recipes")
     time = r"[\d.e-]+ s"
     assert re.fullmatch(rf"{time} an evaluation \({time} loading, {time} scoring\), {time} in all", plan["time"])
 
