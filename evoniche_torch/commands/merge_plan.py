@@ -70,7 +70,11 @@ def _size(number: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """A time in seconds, minutes or hours."""
+    """A time in seconds, minutes or hours.
+
+    >>> _duration(119), _duration(160), _duration(7200)
+    ('119 s', '3 min', '2.0 h')
+    """
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
