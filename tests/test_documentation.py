@@ -41,6 +41,11 @@ def test_a_newcomers_own_problem_takes_less_than_twenty_lines():
     assert len([line for line in code.splitlines() if line.strip()]) < 20
 
 
+def test_a_newcomers_reading_path_is_short():
+    path = ["README.md", "evoniche/roles.py", "evoniche/crossovers/uniform.py", "evoniche/evolution/loop.py"]
+    assert sum(len((ROOT / name).read_text().splitlines()) for name in path) <= 600
+
+
 RESULTS = sorted((ROOT / "baselines" / "results").glob("*.md"))
 
 

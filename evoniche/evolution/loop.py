@@ -87,14 +87,7 @@ class Evolution(Generic[G]):
             TypeError: A part that does not play its role.
         """
         self.parts: Parts[G] = Parts.of(
-            genome=genome,
-            scorer=scorer,
-            sharing=sharing,
-            selector=selector,
-            mates=mates,
-            crossover=crossover,
-            mutation=mutation,
-            replacement=replacement,
+            genome, scorer, sharing, selector, mates, crossover, mutation, replacement
         )
         self.population_size = whole_number("population_size", population_size, 2)
         self.batch_size = whole_number("batch_size", batch_size, 1)

@@ -70,7 +70,6 @@ class Parts(Generic[G]):
     @classmethod
     def of(
         cls,
-        *,
         genome: Genome[G] | None,
         scorer: ScorerLike[G] | None,
         sharing: SharingLike | None,
