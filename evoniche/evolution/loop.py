@@ -40,10 +40,8 @@ class Evolution(Generic[G]):
     """An evolutionary algorithm, made of exchangeable parts: M2N2, unless you exchange some of them.
 
     `ask` gives children to score and `tell` takes their scores; several asks may be open, and tells come in any order.
-    `run` is the loop over both. `algorithms` has the named compositions.
-
-    `ask` and `tell` are all or nothing: when one raises, whatever the reason, the evolution is as it was before the
-    call. They may be called from several threads, of which each waits for its turn.
+    `run` is the loop over both. Each call is all or nothing: when one raises, whatever the reason, the evolution is as
+    it was before. Threads may call, and wait for their turn.
     """
 
     def __init__(
@@ -76,8 +74,7 @@ class Evolution(Generic[G]):
             mutation: A `Mutation`, or a function `f(genome, rng)` on one genome; None for none.
             replacement: Who survives, or a function `f(population, offspring)`; `WorstReplacement()` when None.
             population_size: How many members live, >= 2.
-            initial: A batch of genomes to begin with, which is copied, or how many random ones; `population_size`
-                when None.
+            initial: Genomes to begin with, which are copied, or how many random ones; `population_size` when None.
             batch_size: Children of one step of `run`.
             importance: How much each case counts in means, and as a factor of its capacity; the same when None.
             seed: Fixes every random number; drawn from the operating system when None.
@@ -86,9 +83,7 @@ class Evolution(Generic[G]):
             ValueError: A size out of range, nothing to begin with, or initial genomes of different shapes.
             TypeError: A part that does not play its role.
         """
-        self.parts: Parts[G] = Parts.of(
-            genome, scorer, sharing, selector, mates, crossover, mutation, replacement
-        )
+        self.parts: Parts[G] = Parts.of(genome, scorer, sharing, selector, mates, crossover, mutation, replacement)
         self.population_size = whole_number("population_size", population_size, 2)
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.seed = fresh_seed() if seed is None else whole_number("seed", seed, 0)
@@ -139,8 +134,7 @@ class Evolution(Generic[G]):
     def tell(self, children: Offspring | Sequence[int] | NDArray[np.int64], scores: ArrayLike) -> None:
         """Take the scores of children that were asked for, and let them compete.
 
-        When anything raises, nothing has changed, and the children can be told again. The first scores decide how many
-        cases there are, and in which precision scores are kept (float32 for booleans).
+        The first scores decide how many cases there are, and in which precision scores are kept (float32 for booleans).
 
         Args:
             children: What `ask` returned, some of it (`children.take([0, 2])`), or ids alone. Genomes are taken as
