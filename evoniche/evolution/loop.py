@@ -12,20 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoniche._validators import whole_number
 from evoniche.batches import Batch, G, conform, take
+from evoniche.evolution import parts as given
 from evoniche.evolution.breeding import breed, first_genomes
 from evoniche.evolution.budget import Budget
 from evoniche.evolution.history import History, Result
 from evoniche.evolution.ledger import Books, Ledger, better
-from evoniche.evolution.parts import (
-    CrossoverLike,
-    MatesLike,
-    MutationLike,
-    Parts,
-    ReplacementLike,
-    ScorerLike,
-    SelectorLike,
-    SharingLike,
-)
+from evoniche.evolution.parts import Parts
 from evoniche.evolution.rehearsal import rehearse_on_genomes, rehearse_on_scores
 from evoniche.evolution.run import OneAtATime, Run
 from evoniche.population import NOBODY, Individual, Offspring, Population
@@ -47,14 +39,14 @@ class Evolution(Generic[G]):
     def __init__(
         self,
         genome: Genome[G] | None = None,
-        scorer: ScorerLike[G] | None = None,
+        scorer: given.ScorerLike[G] | None = None,
         *,
-        sharing: SharingLike | None = None,
-        selector: SelectorLike | None = None,
-        mates: MatesLike | None = None,
-        crossover: CrossoverLike[G] | Literal["slerp"] | None = "slerp",
-        mutation: MutationLike[G] | None = None,
-        replacement: ReplacementLike | None = None,
+        sharing: given.SharingLike | None = None,
+        selector: given.SelectorLike | None = None,
+        mates: given.MatesLike | None = None,
+        crossover: given.CrossoverLike[G] | Literal["slerp"] | None = "slerp",
+        mutation: given.MutationLike[G] | None = None,
+        replacement: given.ReplacementLike | None = None,
         population_size: int = 20,
         initial: Batch | int | None = None,
         batch_size: int = 1,
