@@ -52,7 +52,7 @@ def distances(
         measured = distance.distance(rows, columns)
     else:
         measured = distance(rows, columns)
-    apart = np.asarray(measured, dtype=np.float64)
+    apart = np.array(measured, dtype=np.float64)  # a copy: the measure may keep its own
     if apart.shape != (len(rows), len(columns)):
         shape = (len(rows), len(columns))
         raise ValueError(f"distance(a, b) of two batches must give shape (len(a), len(b)), {shape}, got {apart.shape}. "
@@ -62,34 +62,37 @@ def distances(
     return apart
 
 
-def member_distances(distance: Distance, population: Population) -> NDArray[np.float64]:
-    """How far apart the members are, shape (members, members).
+def member_distances(
+    distance: Distance,
+    population: Population,
+    function: Callable[[NDArray[np.float64]], NDArray[Any]] | None = None,
+    key: object = None,
+) -> NDArray[Any]:
+    """How far apart the members are, shape (members, members), or a function of that.
 
-    The population remembers what was measured, so a newcomer costs one measurement for each member and not one for
-    each pair. A distance is taken to be symmetric, and each member 0 from itself.
+    The population keeps what was measured, so a newcomer costs one measurement for each member and not one for each
+    pair. A distance is taken to be symmetric, and each member 0 from itself.
+
+    Args:
+        distance: The measure.
+        population: Whose members.
+        function: What to keep instead of the distances; it works on each distance alone, on arrays of any shape.
+        key: The object under which the population keeps it; the distance when None. Another function needs another key.
+
+    Returns:
+        A read-only view, valid until the population changes.
 
     Raises:
         ValueError: The measure gives another shape, or what is no distance.
         NotImplementedError: The genome has no distance.
     """
-    ids = population.ids
-    others = [entry for entry in population.recall(member_distances, []) if entry[0] is not distance]
-    mine = [entry for entry in population.recall(member_distances, []) if entry[0] is distance]
-    _, known, before = mine[0] if mine else (distance, ids[:0], np.zeros((0, 0)))
-    place = {int(member): position for position, member in enumerate(known)}
-    old = np.array([place.get(int(member), -1) for member in ids])
-    there, new = np.flatnonzero(old >= 0), np.flatnonzero(old < 0)
-    if not len(new) and len(known) == len(ids) and (old == np.arange(len(ids))).all():
-        apart: NDArray[np.float64] = before
-        return apart.copy()
-    apart = np.empty((len(ids), len(ids)))
-    apart[np.ix_(there, there)] = before[np.ix_(old[there], old[there])]
-    if len(new):
-        apart[new] = distances(distance, population, population, new)
-        apart[:, new] = apart[new].T
-        np.fill_diagonal(apart, 0)
-    population.remember(member_distances, [*others[-1:], (distance, ids.copy(), apart)])  # two measures at most
-    return apart.copy()
+
+    def measure(positions: NDArray[np.intp]) -> NDArray[Any]:
+        apart = distances(distance, population, population, positions)  # (positions, members)
+        apart[np.arange(len(positions)), positions] = 0
+        return apart if function is None else function(apart)
+
+    return population.pairwise(distance if key is None else key, measure)
 
 
 def check_distance(instance: Any, attribute: Any, value: Any) -> None:

@@ -1,15 +1,16 @@
-"""A batch that rows join and leave, and the journal by which it goes back."""
+"""What rows join and leave, and the journal by which it goes back."""
 
 from __future__ import annotations
 
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoniche.arrays import device, is_array_api_obj, namespace
 from evoniche.batches import Batch, join, take
 
-__all__ = ["GrowingBatch", "Journal"]
+__all__ = ["GrowingBatch", "GrowingPairs", "Journal"]
 
 
 @final
@@ -20,11 +21,11 @@ class Journal:
 
     def __init__(self, members: int) -> None:
         self.members = members
-        self._entries: list[tuple[Any, list[int], Any]] = []
+        self._entries: list[tuple[Any, list[int], Any, Any]] = []
 
-    def save(self, buffer: Any, positions: list[int]) -> None:
-        """Keep copies of the rows at these positions."""
-        self._entries.append((buffer, positions, take(buffer, positions)))
+    def save(self, buffer: Any, positions: list[int], *, columns: bool = False) -> None:
+        """Keep copies of the rows at these positions, and of the columns there if so said."""
+        self._entries.append((buffer, positions, take(buffer, positions), buffer[:, positions] if columns else None))
 
     def replay(self) -> None:
         """Put back what was there at first.
@@ -32,8 +33,10 @@ class Journal:
         The latest entry goes first and every entry writes rows that were saved, so a replay that was interrupted can be
         done again.
         """
-        for buffer, positions, rows in reversed(self._entries):
+        for buffer, positions, rows, columns in reversed(self._entries):
             _write(buffer, positions, rows)
+            if columns is not None:
+                buffer[:, positions] = columns
 
 
 @final
@@ -107,6 +110,77 @@ class GrowingBatch:
                 journal.save(buffer, places)
             _write(buffer, places, take(buffer, movers))
         return GrowingBatch(buffer, length)
+
+
+@final
+class GrowingPairs:
+    """A number for each two of some members: a matrix that rows and columns join and leave.
+
+    As with a `GrowingBatch`, each change gives another one, which takes over the buffer.
+    """
+
+    __slots__ = ("_buffer", "_known")
+
+    def __init__(self, buffer: NDArray[Any], known: NDArray[np.bool_]) -> None:
+        self._buffer = buffer  # (room, room)
+        self._known = known  # (members,): whose row and column there are; never changed in place
+
+    @classmethod
+    def of(cls, members: int) -> GrowingPairs:
+        """A matrix of which nothing is known."""
+        return cls(np.empty((0, 0)), np.zeros(members, dtype=np.bool_))
+
+    @property
+    def unknown(self) -> NDArray[np.intp]:
+        """The positions of members whose rows are to be written."""
+        return np.flatnonzero(~self._known)
+
+    @property
+    def matrix(self) -> NDArray[Any]:
+        """Shape (members, members): a read-only view, valid until the next change."""
+        view = self._buffer[: len(self._known), : len(self._known)]
+        view.flags.writeable = False
+        return view
+
+    def copy(self) -> GrowingPairs:
+        """The same numbers in a buffer of their own."""
+        return GrowingPairs(self._buffer.copy(), self._known)
+
+    def add(self, n: int) -> GrowingPairs:
+        """With n more members, of whom nothing is known."""
+        return GrowingPairs(self._buffer, np.append(self._known, np.zeros(n, dtype=np.bool_)))
+
+    def write(self, positions: NDArray[np.intp], rows: NDArray[Any], journal: Journal | None) -> GrowingPairs:
+        """With the rows and columns at these positions, from `rows` of shape (len(positions), members)."""
+        members = len(self._known)
+        buffer = self._buffer
+        if members > len(buffer):
+            room, kept = max(members, len(buffer) + len(buffer) // 8), len(buffer)
+            buffer = np.empty((room, room), dtype=rows.dtype)
+            buffer[:kept, :kept] = self._buffer
+        elif journal is not None:
+            journal.save(buffer, positions.tolist(), columns=True)
+        buffer[positions, :members] = rows
+        buffer[:members, positions] = rows.T
+        known = self._known.copy()
+        known[positions] = True
+        return GrowingPairs(buffer, known)
+
+    def shorten(self, length: int, places: list[int], movers: list[int], journal: Journal | None) -> GrowingPairs:
+        """Without the members from `length` on, after those at `movers` have moved to `places` before it."""
+        buffer, known = self._buffer, self._known[:length].copy()
+        if places:
+            known[places] = self._known[movers]
+        written = [pair for pair in zip(places, movers, strict=True) if max(pair) < len(buffer)]
+        if written:
+            places, movers = map(list, zip(*written, strict=True))
+            if journal is not None:
+                journal.save(buffer, places, columns=True)
+            rows, columns = buffer[movers], buffer[:, movers]
+            buffer[places] = rows
+            buffer[:, places] = columns
+            buffer[np.ix_(places, places)] = rows[:, movers]
+        return GrowingPairs(buffer, known)
 
 
 def _write(buffer: Any, positions: list[int], rows: Any) -> None:

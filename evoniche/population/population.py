@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoniche import batches
 from evoniche.batches import Batch, take
-from evoniche.population.growing import GrowingBatch, Journal
+from evoniche.population.growing import GrowingBatch, GrowingPairs, Journal
 from evoniche.population.offspring import NOBODY, Individual, Offspring
 from evoniche.randomness import generator
 from evoniche.scores import read_importance, read_scores
@@ -215,6 +215,26 @@ class Population:
         """
         self._state = self._state._replace(memory={**self._state.memory, operator: value})
 
+    def pairwise(self, key: object, measure: Callable[[NDArray[np.intp]], NDArray[Any]]) -> NDArray[Any]:
+        """A number for each two members, such as their distance, measured once and kept as long as both live.
+
+        Args:
+            key: What is measured: an object, told from others by its identity. Two of them are kept.
+            measure: Gives the numbers between the members at some positions and all members, shape (positions,
+                members). They must be symmetric: what is measured of newcomers holds for the others as well.
+
+        Returns:
+            Shape (members, members), a view that is valid until the next change.
+        """
+        pairs = self._pairs(key)
+        if len(new := pairs.unknown):
+            rows = measure(new)
+            state = self._writable()
+            pairs = self._pairs(key).write(new, rows, self._journal)
+            others = [entry for entry in state.pairs if entry[0] is not key]
+            self._state = state._replace(pairs=(*others[-1:], (key, pairs)))
+        return pairs.matrix
+
     def begin(self) -> object:
         """Remember from now on how to go back to what the population is now.
 
@@ -277,7 +297,8 @@ class Population:
             binary=before.binary and bool(((scores == 0) | (scores == 1)).all()),
             changes=before.changes,
         )
-        self._state = _State(grown, totals, before, state.told + len(scores), state.memory)
+        pairs = tuple((key, matrix.add(len(scores))) for key, matrix in state.pairs)
+        self._state = _State(grown, totals, before, state.told + len(scores), state.memory, pairs)
 
     def remove(self, positions: ArrayLike) -> None:
         """Let members go: one position, several, or a mask.
@@ -302,7 +323,11 @@ class Population:
             totals = state.before._replace(fitness=None) if state.memory else state.before
         else:
             totals = state.totals.without(taken, columns[0].batch)
-        self._state = _State(columns, totals, None, state.told, state.memory)
+        pairs = tuple((key, matrix.shorten(left, places, movers, journal)) for key, matrix in state.pairs)
+        self._state = _State(columns, totals, None, state.told, state.memory, pairs)
+
+    def _pairs(self, key: object) -> GrowingPairs:
+        return next((pairs for known, pairs in self._state.pairs if known is key), GrowingPairs.of(len(self)))
 
     @property
     def _journal(self) -> Journal | None:
@@ -367,11 +392,14 @@ class _State(NamedTuple):
     """What the totals were before the last children joined; only `add` says so, any other change leaves it out."""
     told: int = 0
     memory: Mapping[Any, Any] = _NOTHING
+    pairs: tuple[tuple[object, GrowingPairs], ...] = ()
+    """What is kept for `pairwise`: keys and matrices."""
     own: bool = True
     """Whether nobody else has these buffers."""
 
     def copy(self) -> _State:
-        return self._replace(columns=tuple(batch.copy() for batch in self.columns), own=True)
+        columns = tuple(batch.copy() for batch in self.columns)
+        return self._replace(columns=columns, pairs=tuple((key, pairs.copy()) for key, pairs in self.pairs), own=True)
 
 
 class _Undo(NamedTuple):

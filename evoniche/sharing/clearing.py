@@ -40,12 +40,19 @@ class ClearingSharing(Sharing):
     def fitness(self, population: Population) -> NDArray[np.floating]:
         """Shape (members,)."""
         fitness: NDArray[np.float64] = population.means * population.scores.shape[1]
-        order = np.lexsort((population.ids, -fitness))  # (members,): from here on i counts ranks
-        near = (member_distances(self.distance, population) < self.radius)[np.ix_(order, order)]
-        cleared = np.zeros(len(order), dtype=bool)
-        for i in range(len(order)):
-            if not cleared[i]:
-                followers = i + 1 + np.flatnonzero(near[i, i + 1 :] & ~cleared[i + 1 :])
-                cleared[followers[self.capacity - 1 :]] = True
-        fitness[order[cleared]] = 0
+        order = np.lexsort((population.ids, -fitness))  # (members,)
+        rank = order.argsort()
+        near = member_distances(self.distance, population, self._near, key=self)  # (members, members)
+        waiting = np.ones(len(order), dtype=np.bool_)  # for their turn, not cleared
+        for winner in order.tolist():
+            if waiting[winner]:
+                waiting[winner] = False
+                followers = np.flatnonzero(near[winner] & waiting)
+                if len(followers) >= self.capacity:
+                    losers = followers[rank[followers].argsort()[self.capacity - 1 :]]
+                    waiting[losers] = False
+                    fitness[losers] = 0
         return fitness
+
+    def _near(self, apart: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return apart < self.radius

@@ -39,9 +39,12 @@ class ExplicitSharing(Sharing):
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
         """Shape (members,)."""
-        apart = member_distances(self.distance, population)  # (members, members)
-        # From the radius on, d / radius counts as 1, which makes sh 0.
-        sh = 1 - (np.minimum(apart, self.radius) / self.radius) ** self.alpha
+        sh = member_distances(self.distance, population, self._sh, key=self)  # (members, members)
         raw = population.means * population.scores.shape[1]
         fitness: NDArray[np.float64] = raw / sh.sum(axis=1)
         return fitness
+
+    def _sh(self, apart: NDArray[np.float64]) -> NDArray[np.float64]:
+        # From the radius on, d / radius counts as 1, which makes sh 0.
+        sh: NDArray[np.float64] = 1 - (np.minimum(apart, self.radius) / self.radius) ** self.alpha
+        return sh

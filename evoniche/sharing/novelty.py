@@ -37,11 +37,40 @@ class NoveltySharing(Sharing):
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
         """Shape (members,)."""
-        members = len(population)
+        k = min(self.neighbours, len(population) - 1)
         apart = member_distances(self.distance, population)  # (members, members)
-        others = np.where(np.eye(members, dtype=bool), np.inf, apart)
-        k = min(self.neighbours, members - 1)
-        # Sorted, not only parted: equals have to add up the same numbers in the same order.
-        nearest = np.sort(others, axis=1)[:, :k]
+        nearest = self._nearest(population, apart, k) if k > 0 else np.zeros((len(population), 0))
         fitness: NDArray[np.float64] = nearest.sum(axis=1) / max(1, k)
         return fitness
+
+    def _nearest(self, population: Population, apart: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+        """The k smallest distances of each member to others, shape (members, k), in rising order.
+
+        The population remembers them and whose they are, so that only those are looked for again whose neighbours have
+        left, and those to whom a newcomer is nearer than the k-th.
+        """
+        ids = population.ids
+        nearest, names = np.empty((len(ids), k)), np.empty((len(ids), k), dtype=np.int64)
+        again = np.ones(len(ids), dtype=np.bool_)
+        by, known, before, named = population.recall(NoveltySharing, (None, ids[:0], nearest[:0], names[:0]))
+        n = min(len(ids), len(known))
+        if by is self and n and before.shape[1] == k:
+            moved = np.append(ids[:n] != known[:n], np.ones(len(ids) - n, dtype=np.bool_))
+            was = np.append(known[:n][moved[:n]], known[n:])
+            left = np.setdiff1d(was, ids[moved])
+            came = np.flatnonzero(moved)[np.isin(ids[moved], was, invert=True)]
+            nearest[:n], names[:n] = before[:n], named[:n]
+            lost = np.isin(named[:n], left).any(axis=1)
+            nearer = (apart[:n, came] < before[:n, -1:]).any(axis=1)
+            again[:n] = moved[:n] | lost | nearer
+        rows = np.flatnonzero(again)
+        others = apart[rows]
+        others[np.arange(len(rows)), rows] = np.inf
+        chosen = np.argpartition(others, k - 1, axis=1)[:, :k]
+        distances = np.take_along_axis(others, chosen, axis=1)
+        # In order: equals have to add up the same numbers in the same order.
+        order = distances.argsort(axis=1)
+        nearest[rows] = np.take_along_axis(distances, order, axis=1)
+        names[rows] = ids[np.take_along_axis(chosen, order, axis=1)]
+        population.remember(NoveltySharing, (self, ids.copy(), nearest, names))
+        return nearest

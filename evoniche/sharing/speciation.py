@@ -38,12 +38,17 @@ class SpeciationSharing(Sharing):
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
         """Shape (members,)."""
-        compatible = member_distances(self.distance, population) <= self.threshold  # (members, members)
-        size = np.zeros(len(population))  # 0 for who has no species yet
-        for representative in population.ids.argsort():
-            if not size[representative]:
-                species = compatible[representative] & (size == 0)
-                size[species] = np.count_nonzero(species)
+        compatible = member_distances(self.distance, population, self._near, key=self)  # (members, members)
+        size = np.zeros(len(population))
+        free = np.ones(len(population), dtype=np.bool_)  # who has no species yet
+        for representative in population.ids.argsort().tolist():
+            if free[representative]:
+                species = np.flatnonzero(compatible[representative] & free)
+                free[species] = False
+                size[species] = len(species)
         raw = population.means * population.scores.shape[1]
         fitness: NDArray[np.float64] = raw / size
         return fitness
+
+    def _near(self, apart: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return apart <= self.threshold
