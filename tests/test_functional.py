@@ -501,3 +501,18 @@ def test_solved_or_not_is_one_or_zero(dtype):
 def test_a_split_leaves_a_head_and_a_tail(split):
     with pytest.raises(ValueError, match=r"split must be from 1 to size - 1 = 2"):
         functional.split_slerp(np.ones((1, 3)), np.ones((1, 3)), [0.5], [split])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("eps", [0, 1e-320, 1e-100, 1e-30])
+@pytest.mark.parametrize("capacity", ["one", "max"])
+@pytest.mark.parametrize("alpha", [0, 0.5, 1, 2, 300])
+def test_scores_near_zero_give_finite_fitness(dtype, eps, capacity, alpha):
+    shape = np.array([[0, 1, 1, 2], [0, 0, 1, 1], [0, 3, 1, 0]], dtype)
+    with np.errstate(all="raise", under="ignore"):
+        for tiny in (np.finfo(dtype).smallest_subnormal, np.finfo(dtype).smallest_normal):
+            scores = shape * tiny
+            load = scores.sum(axis=0, dtype=np.float64)
+            fitness = functional.shared_fitness(scores, alpha=alpha, capacity=capacity, eps=eps, load=load)
+            assert np.isfinite(fitness).all()
+            assert (fitness >= 0).all()

@@ -188,6 +188,7 @@ def test_a_snapshot_and_the_population_do_not_follow_each_other(inside, sharing,
     if inside:
         population.begin()
         population.remove(1)
+        population.add(children([9], kind))
     snapshot, before = population.snapshot(), state(population)
     if inside:
         population.roll_back()

@@ -38,6 +38,9 @@ CAPACITY: Literal["max"] = "max"
 EPS = 1e-8
 """Keeps the division by a load of zero defined (epsilon in eq. 3 to 5)."""
 
+_SAFE = 1e-20
+"""From this eps on, no quotient overflows, even in single precision."""
+
 _BLOCK = 1 << 15  # numbers in a temporary array of `attraction`: a few of them stay in the cache
 
 
@@ -109,18 +112,25 @@ def case_weights(load: Array, capacity: Array, *, alpha: float = 1.0, eps: float
         eps: Keeps the division defined.
 
     Returns:
-        Shape (cases,). Where nobody scores and eps is 0, or too small for the precision, 0.
+        Shape (cases,), finite. Where nobody scores and eps is 0, or too small for the precision, 0.
 
     >>> import numpy as np
     >>> case_weights(np.array([1.0, 2.0, 4.0]), np.ones(3), eps=0.0)
     array([1.  , 0.5 , 0.25])
     """
     xp = namespace(load)
-    price = (load if alpha == 1 else load**alpha) + eps
-    if eps >= xp.finfo(load.dtype).smallest_normal:
+    if alpha == 1:
+        price = load + eps
+    else:
+        with np.errstate(over="ignore"):  # what is worth nothing any more
+            price = load**alpha + eps
+    if eps >= max(_SAFE, xp.finfo(load.dtype).smallest_normal):
         return capacity / price
-    taken = price > 0
-    return xp.where(taken, capacity / xp.where(taken, price, xp.ones_like(price)), xp.zeros_like(capacity))
+    # The largest number of the precision where the quotient would be beyond: times a score, it is at most c_j.
+    largest = xp.finfo(capacity.dtype).max
+    fits = price > xp.astype(capacity, price.dtype) / largest
+    rest = xp.where(load > 0, xp.full_like(capacity, largest), xp.zeros_like(capacity))
+    return xp.where(fits, capacity / xp.where(fits, price, xp.ones_like(price)), rest)
 
 
 def shared_fitness(
