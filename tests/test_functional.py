@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import evoniche
 from evoniche import functional
 from evoniche.functional import (
     Chromosomes,
@@ -516,3 +517,22 @@ def test_scores_near_zero_give_finite_fitness(dtype, eps, capacity, alpha):
             fitness = functional.shared_fitness(scores, alpha=alpha, capacity=capacity, eps=eps, load=load)
             assert np.isfinite(fitness).all()
             assert (fitness >= 0).all()
+
+
+@pytest.mark.parametrize("before_pi", [0.1, 0.0046, 0.0044, 1e-4, 1e-5, 2e-6])
+@pytest.mark.parametrize("t", [0.0, 0.25, 0.5, 1.0])
+def test_slerp_in_double_precision_is_slerp_until_the_vectors_are_opposite(before_pi, t):
+    omega = np.pi - before_pi
+    a, b = np.array([[1.0, 0.0]]), np.array([[np.cos(omega), np.sin(omega)]])
+    child = slerp(a, b, [t])
+    np.testing.assert_allclose(child, [[np.cos(t * omega), np.sin(t * omega)]], atol=1e-3 if before_pi < 1e-4 else 1e-6)
+    recipes = evoniche.RecipeGenome(evoniche.ArraySeeds(np.concatenate([a, b]))).sample(2, rng=np.random.default_rng(0))
+    coefficients = slerp(recipes.take(np.array([0])), recipes.take(np.array([1])), [t])[0].coefficients
+    np.testing.assert_allclose(coefficients @ np.concatenate([a, b]), child, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("dtype", "before_pi"), [(np.float64, 1e-7), (np.float64, 0.0), (np.float32, 0.004)])
+def test_what_rounding_cannot_tell_from_opposite_is_interpolated_linearly(dtype, before_pi):
+    omega = np.pi - before_pi
+    a, b = np.array([[1, 0]], dtype), np.array([[np.cos(omega), np.sin(omega)]], dtype)
+    np.testing.assert_allclose(slerp(a, b, [0.25]), 0.75 * a + 0.25 * b, atol=1e-7)

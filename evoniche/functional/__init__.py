@@ -5,6 +5,7 @@ Lexicase selection, DALex and the draw of many mates are here as well, for numpy
 
 from evoniche.functional.attracted import UNDECIDED, attracted
 from evoniche.functional.chromosomes import Chromosomes
+from evoniche.functional.errors import scores_from_errors
 from evoniche.functional.lexicase import Epsilon, EpsilonVariant, dalex, lexicase
 from evoniche.functional.niches import (
     CAPACITY,
@@ -41,6 +42,7 @@ __all__ = [
     "lerp",
     "lexicase",
     "relative_scores",
+    "scores_from_errors",
     "shared_fitness",
     "slerp",
     "slerp_weights",

@@ -27,17 +27,20 @@ Dots = tuple[Floats, Floats, Floats]
 Angle = Literal["whole", "part"]
 
 
-def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array) -> tuple[Array, Array]:
+def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array, *, eps: float | None = None) -> tuple[Array, Array]:
     """The weights of a and b in SLERP_t(a, b), from nothing but their dot products (White 2016).
 
     With omega the angle between a and b: sin((1-t) omega) / sin omega and sin(t omega) / sin omega. Where the angle
-    is 0 or pi, or a vector is zero, linear interpolation: 1 - t and t.
+    is 0 or pi, or a vector is zero, linear interpolation: 1 - t and t. Near pi the weights grow without bound, and what
+    rounding leaves of the angle decides them; so that is pi already where 1 + cos omega is below 84 eps (0.0045 rad
+    before pi in single precision), or omega nearer than 1e-6 rad.
 
     Args:
         aa: a . a, any shape.
         ab: a . b, same shape.
         bb: b . b, same shape.
         t: Ratio, 0 gives a and 1 gives b; a shape that broadcasts with theirs.
+        eps: The machine epsilon with which the dot products were computed; that of their dtype when None.
 
     Returns:
         The two weights, in the broadcast shape.
@@ -49,8 +52,8 @@ def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array) -> tuple[Array, Arr
     cosine = xp.where(zero, one, ab / xp.where(zero, one, norms))
     omega = xp.acos(xp.maximum(xp.minimum(cosine, one), -one))
     sine = xp.sin(omega)
-    # Near pi the weights grow without bound, and a rounded dot product is as good as opposite.
-    linear = (sine <= 1e-6) | (cosine <= 1e-5 - 1)
+    eps = float(xp.finfo(aa.dtype).eps) if eps is None else eps
+    linear = (sine <= 1e-6) | (cosine <= 1e-5 * (eps / 2**-23) - 1)
     sine = xp.where(linear, one, sine)
     return (
         xp.where(linear, 1 - t, xp.sin((1 - t) * omega) / sine),
@@ -98,7 +101,7 @@ def slerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None =
     """
     chromosomes = _chromosomes(chromosomes, a)
     t = _ratios(t, chromosomes)  # (n, count)
-    wa, wb = slerp_weights(*_dots_of_chromosomes(a, b, chromosomes), t)  # (n, count)
+    wa, wb = slerp_weights(*_dots_of_chromosomes(a, b, chromosomes), t, eps=_eps(a))  # (n, count)
     bounds = _rows(chromosomes.boundaries, len(t))
     return _blend(a, b, bounds, wa[:, chromosomes.labels], wb[:, chromosomes.labels])
 
@@ -145,8 +148,14 @@ def split_slerp(
         group = 2 * labels + tail
         dots = _grouped(_dots(a, b, bounds), group, 2 * chromosomes.count)
     aa, ab, bb = (_of_groups(dot, group) for dot in dots)
-    wa, wb = slerp_weights(aa, ab, bb, t)  # (n, pieces)
+    wa, wb = slerp_weights(aa, ab, bb, t, eps=_eps(a))  # (n, pieces)
     return _blend(a, b, bounds, wa, wb)
+
+
+def _eps(a: Array) -> float:
+    """The machine epsilon of dot products: halves are multiplied in single precision, `Vectors` give them in double."""
+    double = is_vectors(a) or namespace(a).finfo(a.dtype).bits > 32
+    return 2.0 ** (-52 if double else -23)
 
 
 def _chromosomes(chromosomes: Chromosomes | None, a: Array) -> Chromosomes:
