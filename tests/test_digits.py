@@ -160,6 +160,7 @@ def test_a_run_is_that_of_the_loop(scorers):
     ("method", "ablation"),
     [("m2n2:crossover=slerp", {"split_point": False}), ("fitness-mating", {"attraction": False}),
      ("ga", {"alpha": 0.0, "attraction": False}), ("m2n2:alpha=0.5", {"alpha": 0.5}),
+     ("m2n2:alpha=0.5,mate_alpha=0.5", {"alpha": 0.5, "mates": evoniche.AttractionMateSelector(alpha=0.5)}),
      ("m2n2:crossover=none", {"crossover": None})],
 )  # fmt: skip
 def test_the_ablations_of_the_paper(scorers, method, ablation):

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from evoniche import BinaryGenome, BitFlipMutation, GaussianMutation, RealGenome, UniformCrossover
+from evoniche import BinaryGenome, BitFlipMutation, GaussianMutation, RealGenome, UniformCrossover, _log
 from evoniche_baselines import catalogue
 from evoniche_baselines.compare import Comparison, compare, statistics, write_report
 from evoniche_baselines.compare import study as study_module
@@ -405,12 +405,20 @@ def test_an_interruption_before_any_run_is_one(monkeypatch):
         compare("niches", ["ga"], runs=1, progress=False)
 
 
-def test_a_garbled_file_is_named(tmp_path):
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+@pytest.mark.parametrize("kept", [0, 40, 300])
+def test_a_damaged_file_is_named_and_the_run_made_again(tmp_path, monkeypatch, suffix, kept):
+    said = []
+    monkeypatch.setattr(_log, "warning", lambda text, *values: said.append(text.format(*values)))
+    first = compare("niches", ["ga"], runs=1, evaluations=100, folder=tmp_path, progress=False)
+    path = next(tmp_path.rglob(f"*.{suffix}"))
+    path.write_bytes(path.read_bytes()[:kept])
+    again = compare("niches", ["ga"], runs=1, evaluations=100, folder=tmp_path, progress=False)
+    assert len(said) == 1
+    assert str(path.with_suffix(".json")) in said[0]
+    assert again.over_time.equals(first.over_time)
     compare("niches", ["ga"], runs=1, evaluations=100, folder=tmp_path, progress=False)
-    path = next(tmp_path.rglob("*.json"))
-    path.write_text(path.read_text()[:40])
-    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} is garbled .*delete it"):
-        compare("niches", ["ga"], runs=1, evaluations=100, folder=tmp_path, progress=False)
+    assert len(said) == 1
 
 
 def test_not_reached_is_kept_as_such(tmp_path):
@@ -426,7 +434,7 @@ def test_not_reached_is_kept_as_such(tmp_path):
 
 MINE = """
 import numpy as np
-from evoniche import BinaryGenome, BitFlipMutation, UniformCrossover
+from evoniche import _log, BinaryGenome, BitFlipMutation, UniformCrossover
 from evoniche_baselines.problem import Problem
 
 def ones(size=8):
@@ -777,7 +785,7 @@ def test_the_list_says_what_is_there_and_what_is_missing(monkeypatch):
     assert ended.exit_code == 0
     assert re.search(r"niches +niches \(30 and 10 unique cases\) +cases, distance\n"
                      r" +unique_a=30, unique_b=10, shared=0, members=100$", ended.stdout, re.MULTILINE)
-    assert re.search(r"m2n2 +M2N2 +cases\n +alpha=1.0, crossover=own$", ended.stdout, re.MULTILINE)
+    assert re.search(r"m2n2 +M2N2 +cases\n +alpha=1.0, mate_alpha=1.0, crossover=own$", ended.stdout, re.MULTILINE)
     assert "theirs  method theirs needs their_library." in ended.stdout
     assert "ours    there is no problem 'ours'." in ended.stdout
 
@@ -948,7 +956,7 @@ def test_functions_are_told_apart_by_their_code(tmp_path):
     for value in (0.25, 0.75):
         (tmp_path / "own.py").write_text(f"""
 import numpy as np
-from evoniche import BinaryGenome, BitFlipMutation
+from evoniche import _log, BinaryGenome, BitFlipMutation
 from evoniche_baselines.compare import compare
 from evoniche_baselines.problem import Problem
 

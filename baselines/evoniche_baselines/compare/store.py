@@ -12,11 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 from uuid import uuid4
+from zipfile import BadZipFile
 
 import attrs
 import numpy as np
 
 import evoniche_baselines
+from evoniche import _log
 from evoniche._files import write_json, write_npz
 from evoniche._objects import source_files
 from evoniche_baselines.compare.runs import Run, Task
@@ -46,22 +48,19 @@ class Store:
         write_json(path, content, indent=None)  # the last: where it is, the run is finished
 
     def load(self, task: Task) -> Run | None:
-        """A finished run, or None.
-
-        Raises:
-            ValueError: Its files are garbled.
-        """
+        """A finished run, or None: there is none, or its files are damaged, which is logged."""
         path = self._path(task)
         if not path.is_file():
             return None
         try:
             content = json.loads(path.read_text())
-            with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+            with path.with_suffix(".npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 scores = arrays["scores"]
             over_time = {name: np.array([*map(_read, column)]) for name, column in content["over_time"].items()}
             final = {name: _read(value) for name, value in content["final"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is garbled ({error}): delete it, and the run is made again.") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+            _log.warning("{} or the .npz beside it is damaged ({}): the run is made again.", path, error)
+            return None
         return Run(over_time, final, scores)
 
     def _path(self, task: Task) -> Path:

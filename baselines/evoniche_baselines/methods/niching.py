@@ -61,12 +61,16 @@ Variation = Literal["own", "slerp"] | None
 
 
 @method("M2N2", needs=("cases",))
-def m2n2(problem: Problem, seed: int, *, alpha: float = 1.0, crossover: Variation = "own") -> Evolution:
+def m2n2(
+    problem: Problem, seed: int, *, alpha: float = 1.0, mate_alpha: float = 1.0, crossover: Variation = "own"
+) -> Evolution:
     """Competition for cases, and mates by attraction (Abrantes, Lange and Tang 2025).
 
-    With `crossover="slerp"` it is the paper's M2N2 without split point, with None the one without crossover.
+    With `crossover="slerp"` it is the paper's M2N2 without split point, with None the one without crossover. `alpha` is
+    that of sharing (eq. 3); the paper has none in attraction (eq. 4), the authors' code has the same `mate_alpha`.
     """
-    return _competition(_with_crossover(problem, crossover), seed, AttractionMateSelector(capacity="max"), alpha)
+    mates = AttractionMateSelector(alpha=mate_alpha)
+    return _competition(_with_crossover(problem, crossover), seed, mates, alpha)
 
 
 @method("M2N2, mates at random", needs=("cases", "crossover"))
@@ -143,7 +147,7 @@ def implicit_sharing(
     problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette", size: int = 2
 ) -> Evolution:
     """Members share what a case can give (Smith, Forrest and Perelson 1993; McKay 2000)."""
-    sharing = ImplicitSharing(alpha=alpha, capacity="max")
+    sharing = ImplicitSharing(alpha=alpha)
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector, size))
 
 
@@ -291,7 +295,7 @@ def _with_crossover(problem: Problem, rule: Variation) -> Problem:
 
 def _competition(problem: Problem, seed: int, mates: MateSelector, alpha: float = 1.0) -> Evolution:
     """M2N2 with these mates."""
-    return _evolution(problem, seed, sharing=ImplicitSharing(alpha=alpha, capacity="max"), mates=mates)
+    return _evolution(problem, seed, sharing=ImplicitSharing(alpha=alpha), mates=mates)
 
 
 def _generations(
