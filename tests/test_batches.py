@@ -218,3 +218,12 @@ def test_a_batch_type_stays_of_its_type():
     assert conform(recipes, 3, recipes, "an operator") is recipes
     with pytest.raises(ValueError, match=r"must be a Recipes as the initial genomes, got a list"):
         conform([1, 2, 3], 3, recipes, "an operator")
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_a_copy_of_a_parent_is_another_object(rate):
+    parents = [[i] for i in range(20)]
+    crossover = evoniche.OccasionalCrossover(lambda a, b, rng: [*a, *b], rate=rate)
+    children = crossover.cross(parents, parents[::-1], rng=np.random.default_rng(0))
+    assert any(child == parent for child, parent in zip(children, parents, strict=True))
+    assert not {id(child) for child in children} & {id(parent) for parent in parents}

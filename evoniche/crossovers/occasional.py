@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from evoniche._validators import probability
-from evoniche.batches import Batch, join, take
+from evoniche.batches import Batch, copied, join, take
 from evoniche.function_operators import as_crossover
 from evoniche.roles import Crossover
 
@@ -30,12 +30,12 @@ class OccasionalCrossover(Crossover):
     rate: float = attrs.field(default=0.6, validator=probability())
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross some of n pairs."""
+        """Cross some of n pairs; no child is an object of its parents."""
         n = len(a)
         crossed = np.flatnonzero(rng.random(n) < self.rate)
         if not len(crossed):
-            return take(a, np.arange(n))
+            return copied(a)
         children = self.crossover.cross(take(a, crossed), take(b, crossed), rng=rng)
         place = np.arange(n)
         place[crossed] = n + np.arange(len(crossed))
-        return take(join(a, children), place)
+        return take(join(copied(a), children), place)
