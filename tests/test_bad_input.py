@@ -133,6 +133,14 @@ def test_scores_that_are_none(scores, message):
     refused(*under_way(), scores, message)
 
 
+@pytest.mark.parametrize("kind", [np.ma.stack, list, tuple, lambda rows: [list(row) for row in rows]],
+                         ids=["array", "list of rows", "tuple of rows", "list of lists"])  # fmt: skip
+@pytest.mark.parametrize("dtype", [float, bool])
+def test_masked_scores_are_missing_scores(kind, dtype):
+    rows = [np.ma.masked_array(np.ones(CASES, dtype), np.arange(CASES) == missing) for missing in (-1, 3)]
+    refused(*under_way(), kind(rows), "got a masked score for child 5, case 3")
+
+
 def test_scores_without_cases_at_the_very_first():
     evolution = small()
     children = evolution.ask(4)

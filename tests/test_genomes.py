@@ -162,6 +162,27 @@ def test_children_are_inside_whatever_the_operators_do(genome, mutation, boundar
     assert len(np.unique(seen, axis=0)) > 20
 
 
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("uint8", 0, 257), ("uint8", -1, 9), ("int8", 0, 129), ("int8", [0, -129], 9), ("int32", 0, 2**31 + 1),
+     ("uint64", -1, 9), ("bool", 0, 3), ("float16", 0, 2**17)],
+)  # fmt: skip
+def test_integers_that_the_dtype_cannot_hold_are_refused_before_any_is_drawn(dtype, low, high):
+    mutation = evoniche.IntegerResetMutation(low, high, rate=1e-9)
+    with pytest.raises(ValueError, match=r"IntegerResetMutation\(low.* begin with"):
+        mutation.mutate(np.zeros((1, 2), dtype), rng=generator(0))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("uint8", 254, 256), ("int8", -128, -126), ("int8", 126, 128), ("uint64", 2**62, 2**62 + 2), ("bool", 0, 2)],
+)
+def test_integers_that_the_dtype_can_just_hold_are_drawn(dtype, low, high):
+    mutants = evoniche.IntegerResetMutation(low, high, rate=1.0).mutate(np.zeros((9, 9), dtype), rng=generator(0))
+    assert mutants.dtype == dtype
+    assert {*mutants.ravel().tolist()} == {low, low + 1}
+
+
 def test_bounds_that_nobody_leaves_change_no_draw():
     def run(**settings):
         genome = RealGenome(4, bounds=(0, 1), **settings)

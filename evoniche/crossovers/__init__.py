@@ -1,4 +1,4 @@
-"""How two parents become a child: one operator a file."""
+"""Crossovers, which make one child of two parents. Each stands in a file of its own."""
 
 from evoniche.crossovers.differential import DifferentialCrossover
 from evoniche.crossovers.k_point import KPointCrossover

@@ -1,4 +1,4 @@
-"""Batches of genomes as batches of vectors."""
+"""Helpers that read a batch of genomes as a batch of vectors."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ __all__ = ["flat_vectors", "reshape"]
 
 
 def flat_vectors(operator: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    """Two batches of floating-point genomes as vectors (n, size), to be merged.
+    """Flatten two batches of floating-point genomes to vectors (n, size) that can be merged.
 
     Args:
-        operator: Who asks, for the messages.
-        a: Arrays of shape (n, ...), what follows the leading axis counts as one vector; or `Vectors` as they are.
-        b: The same.
+        operator: The crossover that asks; its name appears in the messages.
+        a: An array of shape (n, ...), in which everything after the leading axis is one vector; or `Vectors`, which
+            are returned as they are.
+        b: A batch of the same kind and shape.
 
     Raises:
-        ValueError: Neither of the two, the shapes differ, or the numbers are not floating-point.
+        ValueError: The batches are neither arrays nor `Vectors`, their shapes differ, or they are not floating-point.
     """
     if is_vectors(a) and type(a) is type(b) and a.shape == b.shape:
         return a, b
@@ -31,5 +32,5 @@ def flat_vectors(operator: Any, a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def reshape(batch: Batch, shape: tuple[int, ...]) -> Batch:
-    """An array in another shape; `Vectors` have only one."""
+    """Give an array another shape; `Vectors` have only one and stay as they are."""
     return batch if is_vectors(batch) else namespace(batch).reshape(batch, shape)

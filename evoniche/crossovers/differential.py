@@ -1,4 +1,4 @@
-"""Differential evolution as a crossover."""
+"""The crossover of differential evolution."""
 
 from __future__ import annotations
 
@@ -20,31 +20,34 @@ __all__ = ["DifferentialCrossover"]
 @final
 @attrs.frozen
 class DifferentialCrossover(Crossover):
-    """DE/rand/1/bin: the mate, moved by a difference of two others, crossed with the first parent.
+    """Cross the first parent with its mate plus a difference of two others: DE/rand/1/bin (Storn and Price 1997).
 
-        v = b + F (r - s),    each gene of the child from v with probability CR, one at least, else from a
+        v = b + F (r - s);    a gene of the child comes from v with probability CR (at least one does), else from a
 
-    (Storn and Price 1997). The first parent a is the target, its mate b the base vector. Two different genomes
-    r and s, neither of them a or b, are drawn uniformly from the parents of the whole batch, so it needs batches. Where
-    there are fewer than two others, r and s are any two different ones, a and b included: a batch of one pair (A, B)
-    gives v = B + F (A - B) or B - F (A - B). Where all parents are equal the difference is 0.
-
-    It is a generation of differential evolution where every member is a first parent once (`ShuffleSelector`, and
-    `batch_size` the size of the population). Children may leave the bounds of a `RealGenome`.
+    The first parent a is the target vector, its mate b the base vector. Two different genomes r and s, neither equal
+    to a or b, are drawn uniformly from the parents of the whole batch, so use a large batch. If fewer than two such
+    genomes exist, r and s may be a and b: one pair (A, B) alone gives v = B + F (A - B) or B - F (A - B). If all
+    parents are equal, the difference is 0. With `ShuffleSelector` and a `batch_size` of the population's size, one
+    batch is one generation of differential evolution.
 
     Args:
-        weight: F, >= 0; 0.5 to 0.9 are usual.
+        weight: F, >= 0; values from 0.5 to 0.9 are usual.
         rate: CR, from 0 to 1.
+
+    >>> a, b = np.array([[0.0, 0.0]]), np.array([[2.0, 4.0]])  # one pair: r and s are a and b
+    >>> child = DifferentialCrossover(weight=0.5, rate=1.0).cross(a, b, rng=np.random.default_rng(0))
+    >>> child.tolist() in ([[1.0, 2.0]], [[3.0, 6.0]])
+    True
     """
 
     weight: float = attrs.field(default=0.5, validator=at_least(0))
     rate: float = attrs.field(default=0.9, validator=probability())
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross arrays of shape (n, ...).
+        """Cross two floating-point arrays of shape (n, ...).
 
         Raises:
-            ValueError: Not floating-point arrays of one shape.
+            ValueError: They are not floating-point arrays of one shape.
         """
         float_genomes(self, a, b)
         parents = join(a, b)  # (2n, ...)
@@ -58,7 +61,7 @@ class DifferentialCrossover(Crossover):
 
 
 def _others(parents: Batch, *, rng: Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows r and s for each pair, two arrays (n,), of parents (2n, ...): those a of all pairs, then those b."""
+    """Draw rows r and s for each pair, two arrays (n,); parents (2n, ...) holds a of all pairs, then b."""
     rows = to_numpy(parents)
     first: dict[bytes, int] = {}
     kinds = [first.setdefault(row.tobytes(), i) for i, row in enumerate(rows)]
@@ -74,7 +77,7 @@ def _others(parents: Batch, *, rng: Generator) -> tuple[NDArray[np.intp], NDArra
 
 
 def _draw(total: int, avoided: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
-    """Uniform numbers below the total, (n,), none of which is in its column of `avoided` (k, n)."""
+    """Draw uniform numbers below the total, shape (n,), none of which is in its column of `avoided` (k, n)."""
     drawn: NDArray[np.intp] = rng.integers(total - (avoided < total).sum(axis=0))
     for barred in np.sort(avoided, axis=0):
         drawn += drawn >= barred

@@ -1,4 +1,4 @@
-"""Segments from either parent in turn."""
+"""k-point crossover."""
 
 from __future__ import annotations
 
@@ -20,21 +20,26 @@ __all__ = ["KPointCrossover"]
 @final
 @attrs.frozen
 class KPointCrossover(Crossover):
-    """k distinct cut points; the segments come from first parent and mate in turn (De Jong 1975).
+    """Cut both parents at k distinct points and take the segments from each in turn (De Jong 1975).
 
-    The first segment is the first parent's or the mate's with equal chance, so neither is favoured.
+    The first segment comes from the first parent or from the mate with equal probability, so neither is favoured.
 
     Args:
         points: k, >= 1, and less than the length of the genome.
+
+    >>> a, b = np.zeros((1, 8), dtype=int), np.ones((1, 8), dtype=int)
+    >>> child = KPointCrossover(points=2).cross(a, b, rng=np.random.default_rng(0))
+    >>> int(np.count_nonzero(np.diff(child[0])))  # places where the other parent takes over
+    2
     """
 
     points: int = attrs.field(default=2, validator=whole(1))
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross arrays of shape (n, length).
+        """Cross two arrays of shape (n, length).
 
         Raises:
-            ValueError: Not arrays of one shape (n, length), or no room for k cuts.
+            ValueError: They are not arrays of one shape (n, length), or the genomes are too short for k cuts.
         """
         genome_rows(self, a, b)
         n, length = a.shape
@@ -50,7 +55,7 @@ class KPointCrossover(Crossover):
 
 
 def _distinct(k: int, low: int, high: int, n: int, rng: Generator) -> NDArray[np.int64]:
-    """Sets of k different numbers from low .. high - 1, all equally likely; shape (n, k)."""
+    """Draw n sets of k different numbers from low .. high - 1, all sets equally likely; shape (n, k)."""
     drawn = np.empty((n, 0), dtype=np.int64)
     for taken in range(k):
         new = rng.integers(low, high - taken, size=n)

@@ -19,12 +19,18 @@ __all__ = ["LerpCrossover"]
 @final
 @attrs.frozen
 class LerpCrossover(Crossover):
-    """(1 - t) A + t B with t ~ U(0, 1) for each child: the weighted average of two networks (Wortsman 2022).
+    """Average the parents, (1 - t) A + t B, with a new t ~ U(0, 1) for each child.
 
-    In evolution strategies it is whole arithmetic crossover (Michalewicz 1992).
+    For networks this is the weighted average of two models (Wortsman 2022). In the literature on evolution strategies
+    it is called whole arithmetic crossover (Michalewicz 1992).
 
     Args:
-        chromosomes: Groups of numbers with a ratio of their own; all in one when None.
+        chromosomes: Groups of numbers (parameter or layer groups), each with its own t; one group when None.
+
+    >>> import numpy as np
+    >>> child = LerpCrossover().cross(np.zeros((1, 3)), np.ones((1, 3)), rng=np.random.default_rng(0))
+    >>> bool(0 < child[0, 0] < 1 and (child == child[0, 0]).all())
+    True
     """
 
     chromosomes: Chromosomes | None = attrs.field(
@@ -32,10 +38,10 @@ class LerpCrossover(Crossover):
     )
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross float arrays of shape (n, ...); what follows the leading axis counts as one vector. Or `Recipes`.
+        """Cross float arrays of shape (n, ...), in which each row counts as one flat vector; or cross `Recipes`.
 
         Raises:
-            ValueError: Neither of one shape, or chromosomes of another size.
+            ValueError: The parents are neither, their shapes differ, or the chromosomes are of another size.
         """
         flat_a, flat_b = flat_vectors(self, a, b)
         t = rng.random((flat_a.shape[0], self.chromosomes.count if self.chromosomes else 1))

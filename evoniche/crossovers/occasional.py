@@ -1,4 +1,4 @@
-"""Crossover of some children only."""
+"""A crossover probability for any crossover."""
 
 from __future__ import annotations
 
@@ -19,18 +19,23 @@ __all__ = ["OccasionalCrossover"]
 @final
 @attrs.frozen
 class OccasionalCrossover(Crossover):
-    """With probability `rate` a child of the crossover, else a copy of the first parent (De Jong 1975: rate 0.6).
+    """Cross a pair with probability `rate`, and copy the first parent otherwise (De Jong 1975, with rate 0.6).
 
     Args:
-        crossover: A `Crossover`, or a function `f(a, b, rng)` on two genomes.
+        crossover: A `Crossover`, or a function `f(a, b, rng)` of two genomes.
         rate: The crossover probability, from 0 to 1.
+
+    >>> sometimes = OccasionalCrossover(lambda a, b, rng: a + b, rate=0.7)
+    >>> children = sometimes.cross(["a"] * 100, ["b"] * 100, rng=np.random.default_rng(0))
+    >>> sorted(set(children)), 50 < children.count("ab") < 90
+    (['a', 'ab'], True)
     """
 
     crossover: Crossover = attrs.field(converter=as_crossover)
     rate: float = attrs.field(default=0.6, validator=probability())
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross some of n pairs; no child is an object of its parents."""
+        """Cross some of the n pairs and copy the first parent of the others, never sharing an object."""
         n = len(a)
         crossed = np.flatnonzero(rng.random(n) < self.rate)
         if not len(crossed):

@@ -1,4 +1,4 @@
-"""Crossover of permutations."""
+"""Order crossover, for permutations."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ __all__ = ["OrderCrossover"]
 @final
 @attrs.frozen
 class OrderCrossover(Crossover):
-    """OX: a segment stays as in the first parent, the rest follows in the order of the mate (Davis 1985).
+    """Keep a segment of the first parent and fill in the rest in the mate's order: OX (Davis 1985).
 
-    The rest is filled in from the end of the segment on, around the end of the genome, and the mate is read from
-    there too.
+    Both the filling and the reading of the mate start where the segment ends, and go on at the beginning of the
+    genome when they reach its end.
+
+    >>> tours = np.array([[0, 1, 2, 3, 4]]), np.array([[4, 3, 2, 1, 0]])
+    >>> sorted(OrderCrossover().cross(*tours, rng=np.random.default_rng(0))[0].tolist())
+    [0, 1, 2, 3, 4]
     """
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross permutations of 0 .. length - 1, integer arrays of shape (n, length).
+        """Cross integer arrays of shape (n, length), each row a permutation of 0 .. length - 1.
 
         Raises:
-            ValueError: Not arrays of one shape, or a row that is no permutation.
+            ValueError: The parents are not arrays of one shape (n, length), or a row is not a permutation.
         """
         genome_rows(self, a, b)
         kind = a

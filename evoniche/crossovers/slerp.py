@@ -19,12 +19,18 @@ __all__ = ["SlerpCrossover"]
 @final
 @attrs.frozen
 class SlerpCrossover(Crossover):
-    """SLERP_t(A, B) of the whole vectors with t ~ U(0, 1) for each child (White 2016).
+    """Interpolate along the arc between the parents, SLERP_t(A, B), with a new t ~ U(0, 1) for each child (White 2016).
 
-    It is M2N2's crossover without the split point (Abrantes 2025, section 4).
+    This is M2N2's crossover without the split point (Abrantes 2025, section 4).
 
     Args:
-        chromosomes: Groups of numbers with a ratio and an angle of their own; all in one when None.
+        chromosomes: Groups of numbers (parameter or layer groups), each with its own t and angle; one group when None.
+
+    >>> import numpy as np
+    >>> east, north = np.array([[2.0, 0.0]]), np.array([[0.0, 2.0]])
+    >>> child = SlerpCrossover().cross(east, north, rng=np.random.default_rng(0))
+    >>> bool(np.isclose(np.linalg.norm(child), 2))  # it has its parents' length, which their average has not
+    True
     """
 
     chromosomes: Chromosomes | None = attrs.field(
@@ -32,10 +38,10 @@ class SlerpCrossover(Crossover):
     )
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross float arrays of shape (n, ...); what follows the leading axis counts as one vector. Or `Recipes`.
+        """Cross float arrays of shape (n, ...), in which each row counts as one flat vector; or cross `Recipes`.
 
         Raises:
-            ValueError: Neither of one shape, or chromosomes of another size.
+            ValueError: The parents are neither, their shapes differ, or the chromosomes are of another size.
         """
         flat_a, flat_b = flat_vectors(self, a, b)
         t = rng.random((flat_a.shape[0], self.chromosomes.count if self.chromosomes else 1))

@@ -1,4 +1,4 @@
-"""M2N2's crossover."""
+"""M2N2's crossover: SLERP with a free split point."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ __all__ = ["SplitSlerpCrossover"]
 @final
 @attrs.frozen
 class SplitSlerpCrossover(Crossover):
-    """concat(SLERP_wm(A[:ws], B[:ws]), SLERP_(1-wm)(A[ws:], B[ws:])) (Abrantes 2025, eq. 2).
+    """Interpolate with opposite ratios before and after a random split point (Abrantes 2025, eq. 2).
 
-    Each child draws its own mixing ratio w_m ~ U(0, 1) and split point w_s ~ U{1 .. size - 1}: what is mostly A
-    before the split is mostly B after it.
+        concat(SLERP_wm(A[:ws], B[:ws]), SLERP_(1-wm)(A[ws:], B[ws:]))
+
+    Each child draws its own mixing ratio w_m ~ U(0, 1) and split point w_s ~ U{1 .. size - 1}. A child that is mostly
+    A before the split is mostly B after it.
 
     Args:
-        angle: "whole" interpolates along the angle between the whole vectors, as the authors' code does; "part"
-            takes each part's own angle, as eq. 2 reads.
-        chromosomes: Groups of numbers that are crossed as if each were a genome of its own, with its own ratio, split
-            point and angle; all in one when None.
+        angle: "whole" uses the angle between the whole vectors, as the authors' code does; "part" uses the angle
+            between the two heads for the head and between the two tails for the tail, as eq. 2 reads.
+        chromosomes: Groups of numbers (parameter or layer groups) that are crossed as if each were a genome of its
+            own, with its own ratio, split point and angle; one group when None.
+
+    >>> parents = np.random.default_rng(1).standard_normal((2, 4, 10))  # two batches of 4 networks, 10 weights each
+    >>> SplitSlerpCrossover().cross(*parents, rng=np.random.default_rng(0)).shape
+    (4, 10)
     """
 
     angle: Angle = attrs.field(default="whole", validator=one_of("whole", "part"))
@@ -39,10 +45,11 @@ class SplitSlerpCrossover(Crossover):
     )
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross float arrays of shape (n, ...); what follows the leading axis counts as one vector. Or `Recipes`.
+        """Cross float arrays of shape (n, ...), in which each row counts as one flat vector; or cross `Recipes`.
 
         Raises:
-            ValueError: Neither of one shape, fewer than two numbers to split, or chromosomes of another size.
+            ValueError: The parents are neither, their shapes differ, they have fewer than two numbers to split, or the
+                chromosomes are of another size.
         """
         flat_a, flat_b = flat_vectors(self, a, b)
         n, size = flat_a.shape

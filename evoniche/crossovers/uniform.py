@@ -1,4 +1,4 @@
-"""Gene by gene."""
+"""Uniform crossover."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["UniformCrossover"]
 @final
 @attrs.frozen
 class UniformCrossover(Crossover):
-    """Each gene comes from the mate with probability `rate`, else from the first parent (Syswerda 1989).
+    """Take each gene from the mate with probability `rate`, and from the first parent otherwise (Syswerda 1989).
 
     Args:
-        rate: From 0 to 1.
+        rate: The expected share of genes from the mate, from 0 to 1.
+
+    >>> import numpy as np
+    >>> UniformCrossover(rate=1.0).cross(np.zeros((1, 3)), np.ones((1, 3)), rng=np.random.default_rng(0))
+    array([[1., 1., 1.]])
     """
 
     rate: float = attrs.field(default=0.5, validator=probability())
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross arrays of shape (n, ...).
-
-        Raises:
-            ValueError: Not arrays of one shape.
-        """
+        """Cross two arrays of shape (n, ...); a ValueError if they are not arrays of one shape."""
         genome_arrays(self, a, b)
         xp = namespace(a, b)
         return xp.where(like(rng.random(a.shape) < self.rate, a, xp.bool), b, a)

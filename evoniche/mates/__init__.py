@@ -1,4 +1,4 @@
-"""With whom: one operator a file."""
+"""Mate selectors, which choose a mate for each first parent. Each stands in a file of its own."""
 
 from evoniche.mates.attraction import AttractionMateSelector
 from evoniche.mates.independent import IndependentMateSelector

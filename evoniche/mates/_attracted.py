@@ -1,4 +1,4 @@
-"""What mates by attraction have in common, however it is priced."""
+"""The draw of mates by attraction, shared by the mate selectors that differ in their prices."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 __all__ = ["attracted"]
 
 _MANY = 8
-"""First parents from which trials with single mates cost less than the attraction of all members."""
+"""From this many first parents on, trials with single mates cost less than the attraction of all members."""
 
 
 def attracted(
     population: Population, first: NDArray[np.intp], *, rng: Generator, **pricing: Any
 ) -> NDArray[np.intp]:
-    """Mates in proportion to how much each attracts; where nobody does, one of the others by fitness.
+    """Draw mates in proportion to attraction; where no member attracts, in proportion to fitness among the others.
 
     Args:
-        population: Whose members.
-        first: Positions of the first parents, shape (n,).
-        rng: Where the randomness comes from.
-        **pricing: How `functional.attraction` prices the cases.
+        population: The members.
+        first: The positions of the first parents, shape (n,).
+        rng: The source of randomness.
+        **pricing: The arguments by which `functional.attraction` prices the cases.
 
     Returns:
-        Positions, shape (n,).
+        The positions of the mates, shape (n,).
     """
     if population.binary and isinstance(pricing.get("capacity", functional.CAPACITY), str):
         pricing["capacity"] = "one"  # the same wherever anybody scores, without a search for the highest score
@@ -47,13 +47,13 @@ def attracted(
 
 
 def _of_all(population: Population, first: NDArray[np.intp], *, rng: Generator, **pricing: Any) -> NDArray[np.intp]:
-    """Drawn from the attraction of all members to each first parent."""
+    """Draw from the attraction of all members to each first parent."""
     weights = functional.attraction(population.scores, first, binary=population.binary, **pricing)  # (n, members)
     unattracted = np.flatnonzero(~weights.any(axis=1))
     if len(unattracted):
         weights[unattracted] = population.fitness
         weights[unattracted, first[unattracted]] = 0
-        # Nobody else has any fitness: any other will do.
+        # Nobody else has any fitness: draw uniformly among the others.
         empty = unattracted[~weights[unattracted].any(axis=1)]
         weights[empty] = 1
         weights[empty, first[empty]] = 0

@@ -1,4 +1,4 @@
-"""Mates by attraction."""
+"""M2N2's mate selection by attraction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["AttractionMateSelector"]
 
 @runtime_checkable
 class _PricesCases(Protocol):
-    """A sharing that prices cases as `ImplicitSharing` does, and says how."""
+    """A sharing that prices cases as `ImplicitSharing` does, and has the attributes that say how."""
 
     @property
     def capacity(self) -> Capacity: ...
@@ -35,21 +35,24 @@ class _PricesCases(Protocol):
 @final
 @attrs.frozen
 class AttractionMateSelector(MateSelector):
-    """P(B | A) in proportion to g(A, B) = sum_j c_j / (z_j**alpha + eps) max(S_Bj - S_Aj, 0) (Abrantes 2025, eq. 4).
+    """Draw mates that are strong where the first parent is weak: P(B | A) ~ g(A, B) (Abrantes 2025, eq. 4).
 
-    A mate is attractive if it is strong on the cases on which the first parent is weak, and more so where few others
-    are strong and there is much to take. Where no member attracts the first parent, its mate is one of the others in
-    proportion to fitness; a member that is alone mates with itself.
+        g(A, B) = sum_j c_j / (z_j**alpha + eps) max(S_Bj - S_Aj, 0)
 
-    Unless told otherwise, cases are priced as the population's sharing prices them, where it does (`ImplicitSharing`).
+    A case has a high price where few members are strong (a small load z_j) and where there is much to take (a large
+    capacity c_j). The mate falls back to fitness-proportional choice among the others when no member attracts the first
+    parent. A member that is alone mates with itself.
+
+    What is not given is taken from the population's sharing if that prices cases, as `ImplicitSharing` does.
 
     Args:
-        alpha: Intensity of the competition in the prices, >= 0. The paper's equation has 1 whatever the sharing has;
-            the authors' code prices mates by the alpha of its sharing as well.
-        capacity: c, what a case can give: "max", "one", or one number >= 0 for each case. When None, that of the
-            sharing; "max" beside a sharing that prices no cases.
-        relative: Price the cases by what members score above the worst. When None, as the sharing does, else not.
-        eps: Keeps the division by a load of zero defined. When None, that of the sharing, else 1e-8.
+        alpha: The intensity of the competition in the prices, >= 0. Eq. 4 has 1, whatever alpha the sharing has; the
+            authors' code uses the alpha of the sharing here as well.
+        capacity: c, what a case can give: "max", "one", or an array of one number >= 0 for each case. When None, that
+            of the sharing, or "max" if the sharing prices no cases.
+        relative: Whether scores count from those of the worst member on each case. When None, as in the sharing, or
+            False if the sharing does not say.
+        eps: A small number that keeps the division by a load of zero defined. When None, that of the sharing, or 1e-8.
 
     >>> import numpy as np
     >>> from evoniche import Population
@@ -69,7 +72,7 @@ class AttractionMateSelector(MateSelector):
     eps: float | None = attrs.field(default=None, validator=attrs.validators.optional(at_least(0)))
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
-        """Draw positions of the mates, shape (n,)."""
+        """Draw the positions of the mates, shape (n,)."""
         pricing: dict[str, Any] = {"alpha": self.alpha}
         sharing: Any = population.sharing
         for name in ("capacity", "relative", "eps"):

@@ -1,4 +1,4 @@
-"""Mates by the rule of the first parents."""
+"""Mates drawn by the rule of the first parents."""
 
 from __future__ import annotations
 
@@ -21,12 +21,18 @@ __all__ = ["IndependentMateSelector"]
 @final
 @attrs.frozen
 class IndependentMateSelector(MateSelector):
-    """The mate is drawn as the first parent is, whoever that is; it may be the first parent itself.
+    """Draw the mate by a selector, independently of the first parent; it may be the first parent itself.
 
-    This is how most genetic algorithms pair their parents, and what the paper's GA does (Abrantes 2025, section 4.1).
+    Most genetic algorithms pair their parents in this way, and so does the paper's GA (Abrantes 2025, section 4.1).
 
     Args:
-        selector: The rule of the first parents.
+        selector: The `Selector` that draws the mates, usually the same as that of the first parents.
+
+    >>> from evoniche import Population, TournamentSelector
+    >>> population = Population.of(np.array([[1, 1, 0], [0, 0, 1], [0, 0, 0]]))
+    >>> mates = IndependentMateSelector(TournamentSelector(size=50))
+    >>> mates.mates(population, np.array([0, 1, 2]), rng=np.random.default_rng(0))  # the fittest, also for itself
+    array([0, 0, 0])
     """
 
     selector: Selector = attrs.field()
@@ -36,5 +42,5 @@ class IndependentMateSelector(MateSelector):
         check_roles(selector=(selector, Selector))
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of the mates, shape (n,)."""
         return self.selector.select(population, len(first), rng=rng)

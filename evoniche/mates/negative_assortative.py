@@ -1,4 +1,4 @@
-"""Mates that are unlike."""
+"""Negative assortative mating: mates that differ from the first parent."""
 
 from __future__ import annotations
 
@@ -22,15 +22,21 @@ __all__ = ["NegativeAssortativeMateSelector"]
 @final
 @attrs.frozen
 class NegativeAssortativeMateSelector(MateSelector):
-    """Of some candidates, drawn as the first parent is, the one farthest from it (nAMGA, Fernandes and Rosa 2001).
+    """Draw some candidates and take the one farthest from the first parent (nAMGA, Fernandes and Rosa 2001).
 
-    The first parent may be among the candidates, and mates with itself when none is any farther. Of equally far ones,
-    the first drawn is taken.
+    The first parent may be among the candidates, and mates with itself if no candidate differs from it. Of equally
+    distant candidates, the first drawn is taken.
 
     Args:
-        distance: A `Genome`, a function of two batches, or "scores".
-        selector: The rule of the first parents.
-        candidates: How many are drawn for each first parent, >= 1. 1 is `IndependentMateSelector`.
+        distance: A `Genome`, a function of two batches that returns shape (len(a), len(b)), or "scores".
+        selector: The `Selector` that draws the candidates, usually the same as that of the first parents.
+        candidates: The number of candidates for each first parent, >= 1; 1 is `IndependentMateSelector`.
+
+    >>> from evoniche import Population, UniformSelector
+    >>> population = Population.of(np.array([[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 1]]))
+    >>> unlike = NegativeAssortativeMateSelector("scores", UniformSelector(), candidates=50)
+    >>> unlike.mates(population, np.array([0, 1]), rng=np.random.default_rng(0))
+    array([2, 2])
     """
 
     distance: Distance = attrs.field(validator=check_distance)
@@ -42,7 +48,7 @@ class NegativeAssortativeMateSelector(MateSelector):
         check_roles(selector=(selector, Selector))
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of the mates, shape (n,)."""
         n = len(first)
         candidates = self.selector.select(population, n * self.candidates, rng=rng).reshape(n, self.candidates)
         apart = distances(self.distance, population, population, positions=first)  # (n, members)

@@ -1,4 +1,4 @@
-"""Mates side by side."""
+"""Mates in pairs of neighbours."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ __all__ = ["PairMateSelector"]
 @final
 @attrs.frozen
 class PairMateSelector(MateSelector):
-    """Neighbours among the first parents mate with each other: 0 with 1, 1 with 0, 2 with 3, 3 with 2, ...
+    """Pair neighbours among the first parents: the first with the second, the third with the fourth, and so on.
 
-    So a pair (a, b) has two children, of (a, b) and of (b, a), as in a textbook generation and in crowding (Mahfoud
-    1992, with `ShuffleSelector`); but the crossover draws for each of them, so they are not complementary. An odd one
-    at the end takes any other member, and itself when it is alone.
+    Each pair (a, b) has two children, one of (a, b) and one of (b, a), as in the textbook generation and in crowding
+    (Mahfoud 1992; use it with `ShuffleSelector`). The crossover draws for each child, so the two are not
+    complementary. With an odd number, the last first parent mates with any other member, or with itself if it is alone.
+
+    >>> from evoniche import Population
+    >>> PairMateSelector().mates(Population.of(np.eye(4)), np.array([3, 0, 2, 1]), rng=np.random.default_rng(0))
+    array([0, 3, 1, 2])
     """
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of the mates, shape (n,)."""
         mates = first.copy()
         paired = len(first) // 2 * 2
         mates[:paired] = first[:paired].reshape(-1, 2)[:, ::-1].ravel()

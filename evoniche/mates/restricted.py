@@ -1,4 +1,4 @@
-"""Mates that are near."""
+"""Mating restriction: mates near the first parent."""
 
 from __future__ import annotations
 
@@ -23,21 +23,27 @@ __all__ = ["RestrictedMateSelector"]
 @final
 @attrs.frozen
 class RestrictedMateSelector(MateSelector):
-    """Any other member at a distance <= radius, uniformly; where there is none, any other member.
+    """Draw the mate uniformly among the other members within a radius, or among all others if there is none.
 
     Parents from different niches seldom have good children (Deb and Goldberg 1989, who search for a mate within the
-    radius and take one at random when there is none). Who is alone mates with itself.
+    radius and take one at random when there is none). A member that is alone mates with itself.
 
     Args:
-        distance: A `Genome`, a function of two batches, or "scores".
-        radius: >= 0.
+        distance: A `Genome`, a function of two batches that returns shape (len(a), len(b)), or "scores".
+        radius: The largest distance of a mate, >= 0, in the units of the distance.
+
+    >>> from evoniche import Population
+    >>> population = Population.of(np.array([[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 1]]))
+    >>> near = RestrictedMateSelector("scores", radius=1.0)
+    >>> near.mates(population, np.array([0, 1]), rng=np.random.default_rng(0))
+    array([1, 0])
     """
 
     distance: Distance = attrs.field(validator=check_distance)
     radius: float = attrs.field(validator=at_least(0))
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of the mates, shape (n,)."""
         other = first[:, None] != np.arange(len(population))  # (n, members)
         near = other & (distances(self.distance, population, population, positions=first) <= self.radius)
         weights = np.where(near.any(axis=1, keepdims=True), near, other).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Mates at random."""
+"""Uniformly random mates."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ __all__ = ["UniformMateSelector"]
 @final
 @attrs.frozen
 class UniformMateSelector(MateSelector):
-    """Any other member, each with probability 1 / (members - 1); the first parent itself when it is alone."""
+    """Draw the mate uniformly among the other members; a member that is alone mates with itself.
+
+    >>> from evoniche import Population
+    >>> population = Population.of(np.eye(2))
+    >>> UniformMateSelector().mates(population, np.array([0, 1, 0]), rng=np.random.default_rng(0))
+    array([1, 0, 1])
+    """
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of the mates, shape (n,)."""
         if len(population) == 1:
             return first.copy()
         other = rng.integers(len(population) - 1, size=len(first))

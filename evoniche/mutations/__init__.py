@@ -1,4 +1,4 @@
-"""How a child differs from what it inherits: one operator a file."""
+"""Mutations, which change what a child has inherited. Each stands in a file of its own."""
 
 from evoniche.mutations.bit_flip import BitFlipMutation
 from evoniche.mutations.chain import ChainMutation

@@ -1,4 +1,4 @@
-"""Flipped bits."""
+"""Bit-flip mutation."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ __all__ = ["BitFlipMutation"]
 @final
 @attrs.frozen
 class BitFlipMutation(Mutation):
-    """Each bit flips with probability `rate` (Holland 1975).
+    """Flip each bit with probability `rate` (Holland 1975).
 
     Args:
-        rate: From 0 to 1; 1 / length when None, so that one bit flips on average (Muehlenbein 1992).
+        rate: The mutation probability of a bit, from 0 to 1. When None it is 1 / length, so that one bit flips on
+            average (Muehlenbein 1992).
+
+    >>> import numpy as np
+    >>> BitFlipMutation(rate=1.0).mutate(np.array([[True, False, True]]), rng=np.random.default_rng(0))
+    array([[False,  True, False]])
     """
 
     rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(probability()))
 
     def mutate(self, genomes: Batch, *, rng: Generator) -> Batch:
-        """Mutate an array of shape (n, length) of booleans, or of numbers 0 and 1.
+        """Mutate an array of shape (n, length) of booleans, or of the numbers 0 and 1.
 
         Raises:
-            ValueError: Not an array, or other numbers than 0 and 1.
+            ValueError: The genomes are not an array, or contain other numbers than 0 and 1.
         """
         genome_arrays(self, genomes)
         xp = namespace(genomes)

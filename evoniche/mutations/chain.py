@@ -1,4 +1,4 @@
-"""Several mutations, one after the other."""
+"""Several mutations applied one after the other."""
 
 from __future__ import annotations
 
@@ -24,16 +24,21 @@ def _mutations(parts: Iterable[Mutation | Callable[[Any, Generator], Any]]) -> t
 @final
 @attrs.frozen
 class ChainMutation(Mutation):
-    """Each mutation takes what the one before it made.
+    """Apply several mutations in order, each to the result of the one before.
 
     Args:
-        mutations: In their order; functions `f(genome, rng)` serve as well.
+        mutations: A list of at least one `Mutation` or function `f(genome, rng)` of one genome.
+
+    >>> import numpy as np
+    >>> both = ChainMutation([lambda word, rng: word + "a", lambda word, rng: word.upper()])
+    >>> both.mutate(["x", "y"], rng=np.random.default_rng(0))
+    ['XA', 'YA']
     """
 
     mutations: tuple[Mutation, ...] = attrs.field(converter=_mutations, validator=attrs.validators.min_len(1))
 
     def mutate(self, genomes: Batch, *, rng: Generator) -> Batch:
-        """Mutate whatever all its mutations take."""
+        """Mutate any batch that all of the mutations accept."""
         for mutation in self.mutations:
             genomes = mutation.mutate(genomes, rng=rng)
         return genomes

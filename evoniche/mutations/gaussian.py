@@ -1,4 +1,4 @@
-"""Normal noise."""
+"""Gaussian mutation."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ __all__ = ["GaussianMutation"]
 @final
 @attrs.frozen
 class GaussianMutation(Mutation):
-    """x + N(0, std**2), on every gene or on a share of them (Rechenberg 1973).
+    """Add normal noise N(0, std**2) to every gene, or to each with probability `rate` (Rechenberg 1973).
 
     Args:
-        std: Standard deviation of the noise, in the units of the genome, > 0.
-        rate: Probability that a gene gets noise, from 0 to 1.
+        std: The standard deviation of the noise, > 0, in the units of the genes.
+        rate: The probability that a gene gets noise, from 0 to 1.
+
+    >>> import numpy as np
+    >>> mutants = GaussianMutation(std=0.1, rate=0.5).mutate(np.zeros((100, 20)), rng=np.random.default_rng(0))
+    >>> mutants.shape, bool(0.4 < np.mean(mutants != 0) < 0.6)
+    ((100, 20), True)
     """
 
     std: float = attrs.field(validator=greater_than(0))
@@ -33,7 +38,7 @@ class GaussianMutation(Mutation):
         """Mutate a float array of shape (n, ...).
 
         Raises:
-            ValueError: Not a float array.
+            ValueError: The genomes are not a float array.
         """
         float_genomes(self, genomes)
         shape = tuple(genomes.shape)

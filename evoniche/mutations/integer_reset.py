@@ -1,4 +1,4 @@
-"""Integers drawn anew."""
+"""Random resetting, for integers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche._validators import check_range, genome_arrays, probability, whole_numbers
-from evoniche.arrays import like, namespace
+from evoniche.arrays import fitted, like, namespace
 from evoniche.batches import Batch
 from evoniche.roles import Mutation
 
@@ -20,12 +20,16 @@ __all__ = ["IntegerResetMutation"]
 @final
 @attrs.frozen
 class IntegerResetMutation(Mutation):
-    """Each gene is drawn anew from low .. high - 1 with probability `rate`.
+    """Draw each gene anew, uniformly from low .. high - 1, with probability `rate`: random resetting.
 
     Args:
         low: The smallest value, one number or one for each gene.
         high: One above the largest value, one number or one for each gene.
-        rate: From 0 to 1; 1 / length when None.
+        rate: The mutation probability of a gene, from 0 to 1; 1 / length when None.
+
+    >>> mutants = IntegerResetMutation(0, 3, rate=1.0).mutate(np.full((50, 4), 9), rng=np.random.default_rng(0))
+    >>> np.unique(mutants).tolist()
+    [0, 1, 2]
     """
 
     low: NDArray[np.int64] = attrs.field(converter=whole_numbers, eq=attrs.cmp_using(eq=np.array_equal))
@@ -40,9 +44,10 @@ class IntegerResetMutation(Mutation):
         """Mutate an integer array of shape (n, length).
 
         Raises:
-            ValueError: Not an array.
+            ValueError: The genomes are not an array, or their dtype cannot hold every value from low to high - 1.
         """
         genome_arrays(self, genomes)
+        fitted(np.array([self.low.min(), self.high.max() - 1]), genomes, repr(self))  # refuses what would wrap around
         xp = namespace(genomes)
         shape = tuple(genomes.shape)
         rate = 1 / shape[-1] if self.rate is None else self.rate

@@ -1,4 +1,4 @@
-"""Places exchanged."""
+"""Swap mutation, for permutations."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ __all__ = ["SwapMutation"]
 @final
 @attrs.frozen
 class SwapMutation(Mutation):
-    """Two genes of a row, drawn uniformly, change places; `swaps` times. A permutation stays one.
+    """Exchange two genes of each row, drawn uniformly, `swaps` times; a permutation remains a permutation.
 
     Args:
-        swaps: How many exchanges, >= 1.
+        swaps: The number of exchanges, >= 1.
+
+    >>> order = np.array([[0, 1, 2, 3]])
+    >>> mutant = SwapMutation().mutate(order, rng=np.random.default_rng(0))
+    >>> sorted(mutant[0].tolist()), int((mutant != order).sum())
+    ([0, 1, 2, 3], 2)
     """
 
     swaps: int = attrs.field(default=1, validator=whole(1))
@@ -31,7 +36,7 @@ class SwapMutation(Mutation):
         """Mutate an array of shape (n, length).
 
         Raises:
-            ValueError: Not an array, or rows of fewer than two genes.
+            ValueError: The genomes are not an array (n, length), or have fewer than two genes.
         """
         genome_rows(self, genomes)
         mutants = np.array(to_numpy(genomes))

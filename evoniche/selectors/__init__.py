@@ -1,4 +1,4 @@
-"""Who breeds: one operator a file."""
+"""Selectors, which draw the first parents. Each stands in a file of its own."""
 
 from evoniche.selectors.dalex import DalexSelector
 from evoniche.selectors.downsampled_lexicase import DownsampledLexicaseSelector

@@ -1,4 +1,4 @@
-"""Selection by some of the cases."""
+"""Lexicase selection on a random sample of the cases."""
 
 from __future__ import annotations
 
@@ -22,20 +22,26 @@ __all__ = ["DownsampledLexicaseSelector"]
 @final
 @attrs.frozen
 class DownsampledLexicaseSelector(Selector):
-    """Lexicase selection on a random share of the cases, drawn once for all parents of a generation.
+    """Select by lexicase on a random sample of the cases, drawn once for all parents of one `ask`.
 
-    A generation is the children of one `ask`. Who is best on what was not drawn may be lost, and members that differ
-    elsewhere alone are equals (Hernandez, Lalejini, Dolson and Ofria 2019). There it saves evaluations of the cases
-    left out; here all cases are scored, and what is left is the selection.
+    Members that differ only on cases outside of the sample are equals, and a specialist on such a case may be lost
+    (Hernandez, Lalejini, Dolson and Ofria 2019). The authors save the evaluation of the cases that are left out;
+    here all cases are scored, and only the selection is downsampled.
 
     Args:
-        rate: Share of the cases, above 0 and up to 1: the nearest whole number of them, at least one.
+        rate: The share of the cases in the sample, above 0 and up to 1; rounded to whole cases, at least one.
+
+    >>> from evoniche import Population
+    >>> population = Population.of(np.eye(4))  # four specialists
+    >>> parents = DownsampledLexicaseSelector(rate=0.25).select(population, 9, rng=np.random.default_rng(0))
+    >>> len(set(parents.tolist()))  # one case was drawn, and one specialist solves it
+    1
     """
 
     rate: float = attrs.field(default=0.1, validator=[greater_than(0), at_most(1)])
 
     def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of n first parents, shape (n,)."""
         scores = population.scores
         cases = scores.shape[1]
         sample = rng.choice(cases, size=max(1, round(self.rate * cases)), replace=False)

@@ -1,4 +1,4 @@
-"""Selection case by case, with tolerance."""
+"""Epsilon-lexicase selection."""
 
 from __future__ import annotations
 
@@ -23,16 +23,21 @@ __all__ = ["EpsilonLexicaseSelector"]
 @final
 @attrs.frozen
 class EpsilonLexicaseSelector(Selector):
-    """Lexicase selection in which a case keeps all who are within epsilon_j of the best on it.
+    """Select by lexicase, where each case keeps every member within epsilon_j of the best on it.
 
-    With graded scores hardly two members are equal on a case, so that the first case would decide alone (La Cava,
-    Spector and Danai 2016; the variants: La Cava, Helmuth, Spector and Moore 2019).
+    Use it for graded scores: few members are exactly equal on a case, so plain lexicase selection would let the first
+    case decide alone (La Cava, Spector and Danai 2016; variants: La Cava, Helmuth, Spector and Moore 2019).
 
     Args:
-        epsilon: "mad", the median absolute deviation from the median of the scores on a case, or one number >= 0.
-        variant: "static": pass or fail is settled before selection, by the best and the epsilon of the whole
-            population. "semi-dynamic": within epsilon of the best who is left; epsilon is the population's.
-            "dynamic": epsilon, too, is of those who are left.
+        epsilon: The tolerance: "mad" is the median absolute deviation of the scores on each case; or one number >= 0.
+        variant: "static" compares with the best and the epsilon of the whole population, once. "semi-dynamic"
+            compares with the best of those still in the pool; epsilon is that of the population. "dynamic" takes
+            epsilon from the pool as well.
+
+    >>> from evoniche import Population
+    >>> population = Population.of(np.array([[1.0, 0.1], [0.9, 1.0]]))
+    >>> EpsilonLexicaseSelector(epsilon=0.2).select(population, 3, rng=np.random.default_rng(0))
+    array([1, 1, 1])
     """
 
     epsilon: Epsilon = attrs.field(default="mad")
@@ -48,5 +53,5 @@ class EpsilonLexicaseSelector(Selector):
             at_least(0)(self, attribute, epsilon)
 
     def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of n first parents, shape (n,)."""
         return functional.lexicase(population.scores, n, epsilon=self.epsilon, variant=self.variant, rng=rng)

@@ -1,4 +1,4 @@
-"""Selection in proportion to fitness."""
+"""Fitness-proportional selection."""
 
 from __future__ import annotations
 
@@ -21,11 +21,20 @@ __all__ = ["RouletteSelector"]
 @final
 @attrs.frozen
 class RouletteSelector(Selector):
-    """P(i) = f_i / sum_k f_k, with replacement; uniform when nobody has any fitness (Holland 1975).
+    """Draw first parents in proportion to fitness, with replacement (Holland 1975).
 
-    M2N2 draws the first parent this way, by shared fitness (Abrantes 2025, section 3.3).
+        P(i) = f_i / sum_k f_k
+
+    When every fitness is zero, the draw is uniform. M2N2 draws its first parent this way, by shared fitness (Abrantes
+    2025, section 3.3).
+
+    >>> from evoniche import Population
+    >>> population = Population.of(np.array([[1, 1, 0], [0, 0, 1], [0, 0, 0]]))
+    >>> parents = RouletteSelector().select(population, 50, rng=np.random.default_rng(0))
+    >>> sorted(set(parents.tolist()))  # the third member solves nothing
+    [0, 1]
     """
 
     def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of n first parents, shape (n,)."""
         return weighted_indices(population.fitness, n, rng=rng)

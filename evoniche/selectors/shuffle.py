@@ -1,4 +1,4 @@
-"""Selection in turn."""
+"""Selection of every member in turn."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ __all__ = ["ShuffleSelector"]
 @final
 @attrs.frozen
 class ShuffleSelector(Selector):
-    """Without replacement: random orders of all members, one after another, so that all breed before any breeds again.
+    """Draw first parents without replacement: every member breeds once before any breeds again.
 
-    The parents of crowding, which pairs all members at random (Mahfoud 1992); see `PairMateSelector`.
+    The members come in a random order, then in another, as often as it takes. Deterministic crowding pairs all
+    members at random in this way (Mahfoud 1992); see `PairMateSelector`.
+
+    >>> from evoniche import Population
+    >>> population = Population.of(np.eye(4))
+    >>> sorted(ShuffleSelector().select(population, 4, rng=np.random.default_rng(0)).tolist())
+    [0, 1, 2, 3]
     """
 
     def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of n first parents, shape (n,)."""
         members = len(population)
         orders = np.tile(np.arange(members), (-(-n // members), 1))  # as many as n needs
         chosen: NDArray[np.intp] = rng.permuted(orders, axis=1).ravel()[:n]

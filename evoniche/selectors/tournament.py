@@ -1,4 +1,4 @@
-"""Selection by tournament."""
+"""Tournament selection."""
 
 from __future__ import annotations
 
@@ -21,18 +21,24 @@ __all__ = ["TournamentSelector"]
 @final
 @attrs.frozen
 class TournamentSelector(Selector):
-    """The fittest of `size` members drawn uniformly with replacement (Goldberg and Deb 1991).
+    """Select the fittest of `size` members that are drawn uniformly with replacement (Goldberg and Deb 1991).
 
-    With distinct fitness and ranks 1 (worst) to P, P(rank <= r) = (r / P)**size. Of equals, the first drawn wins.
+    When all have different fitness, with ranks from 1 (the worst) to P, the winner has P(rank <= r) = (r / P)**size.
+    Of equally fit members, the first drawn wins.
 
     Args:
-        size: Members in a tournament, >= 1. 1 is uniform, 2 the usual choice.
+        size: The number of members in a tournament, >= 1; 2 is the usual choice, and 1 makes the draw uniform.
+
+    >>> from evoniche import Population, RawSharing
+    >>> population = Population.of(np.array([[0.1], [0.2], [0.9]]), sharing=RawSharing())
+    >>> TournamentSelector(size=50).select(population, 3, rng=np.random.default_rng(0))
+    array([2, 2, 2])
     """
 
     size: int = attrs.field(default=2, validator=whole(1))
 
     def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of n first parents, shape (n,)."""
         entrants = rng.integers(len(population), size=(n, self.size))  # (n, size)
         winners = population.fitness[entrants].argmax(axis=1)  # (n,)
         chosen: NDArray[np.intp] = entrants[np.arange(n), winners]

@@ -1,4 +1,4 @@
-"""Selection without pressure."""
+"""Uniform selection."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ __all__ = ["UniformSelector"]
 @final
 @attrs.frozen
 class UniformSelector(Selector):
-    """P(i) = 1 / members, with replacement: whoever is alive may breed."""
+    """Draw first parents uniformly, with replacement, so that only the replacement exerts selection pressure.
+
+    >>> from evoniche import Population
+    >>> parents = UniformSelector().select(Population.of(np.eye(3)), 50, rng=np.random.default_rng(0))
+    >>> sorted(set(parents.tolist()))
+    [0, 1, 2]
+    """
 
     def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
-        """Shape (n,)."""
+        """Draw the positions of n first parents, shape (n,)."""
         return rng.integers(len(population), size=n)
