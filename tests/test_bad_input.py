@@ -21,17 +21,22 @@ import evoniche
 from evoniche import (
     AttractionMateSelector,
     BinaryGenome,
+    BitFlipMutation,
     Crossover,
+    CrowdingReplacement,
     Evolution,
+    ExplicitSharing,
     GaussianMutation,
     GenerationalReplacement,
     IntegerGenome,
     KPointCrossover,
     Mutation,
+    ObjectGenome,
     Population,
     RawSharing,
     RealGenome,
     Replacement,
+    RestrictedMateSelector,
     RouletteSelector,
     SingleScorer,
     TournamentSelector,
@@ -40,8 +45,10 @@ from evoniche import (
     ga,
     m2n2,
 )
+from evoniche.randomness import generator
 
 CASES = 5
+OBJECTS = ObjectGenome(lambda rng: [int(rng.integers(9))])
 GRADES = np.random.default_rng(0).random((8, CASES))
 
 
@@ -770,3 +777,123 @@ def test_children_of_another_evolution(seed):
     with pytest.raises(ValueError, match="children of another evolution"):
         evolution.tell(small(seed=seed).ask(2), np.ones((2, CASES)))
     assert len(evolution.pending) == 2
+
+
+# --- rehearsals: what cannot work fails before anything is scored ----------------------------------------------------
+
+
+def never(genomes):
+    raise AssertionError("this was paid for")
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "message"),
+    [
+        ({"genome": BinaryGenome(8)}, ValueError, "SplitSlerpCrossover needs floating-point genomes"),
+        ({"genome": OBJECTS, "crossover": UniformCrossover()}, ValueError, "UniformCrossover works on arrays"),
+        ({"mutation": BitFlipMutation()}, ValueError, "BitFlipMutation"),
+        ({"genome": OBJECTS, "crossover": None, "replacement": CrowdingReplacement(OBJECTS)}, NotImplementedError,
+         r"ObjectGenome\(measure=...\) is needed"),
+        ({"genome": OBJECTS, "crossover": None, "sharing": ExplicitSharing(OBJECTS, 1.0)}, NotImplementedError,
+         r"ObjectGenome\(measure=...\) is needed"),
+        ({"genome": OBJECTS, "crossover": None, "mates": RestrictedMateSelector(OBJECTS, 1.0)}, NotImplementedError,
+         r"ObjectGenome\(measure=...\) is needed"),
+        ({"mutation": lambda genome, rng: genome[:3]}, ValueError, "shape"),
+    ],
+)  # fmt: skip
+def test_parts_that_cannot_work_on_these_genomes_fail_before_anything_is_scored(parts, error, message):
+    evolution = Evolution(**({"genome": RealGenome(8), "scorer": never, "seed": 0} | parts))
+    for call in (lambda: evolution.run(100, progress=False), evolution.ask):
+        with pytest.raises(error, match=message) as caught:
+            call()
+        assert "before the first genome is scored" in " ".join(caught.value.__notes__)
+    assert (evolution.evaluations, evolution.pending) == (0, None)
+
+
+def test_parts_that_cannot_work_with_these_scores_fail_before_one_is_kept():
+    class Full(Replacement):
+        def replace(self, population, offspring):
+            population.add(offspring)
+            if len(population) > population.limit:
+                raise RuntimeError("only when the population is full")
+
+    evolution = Evolution(RealGenome(8), replacement=Full(), population_size=10, seed=0)
+    child = evolution.ask(1)
+    with pytest.raises(RuntimeError, match="only when the population is full") as caught:
+        evolution.tell(child, np.ones((1, CASES)))
+    assert "before the first scores are kept" in " ".join(caught.value.__notes__)
+    assert (evolution.evaluations, evolution.pending.ids.tolist()) == (0, [0])
+
+
+def test_a_rehearsal_changes_no_run():
+    calls = []
+
+    def cross(a, b, rng):
+        calls.append(rng.random())
+        return a
+
+    evolution = small(initial=4, crossover=cross, mutation=None)
+    evolution.ask(4)
+    assert len(calls) == 1
+    evolution.tell(range(4), np.ones((4, CASES)))
+    evolution.ask(1)
+    first = RouletteSelector().select(evolution.population, 1, rng=(rng := generator(0, 1)))
+    AttractionMateSelector().mates(evolution.population, first, rng=rng)
+    assert calls[1:] == [rng.random()]
+
+
+# --- nobody else's objects ------------------------------------------------------------------------------------------
+
+
+def test_a_scorer_that_repairs_in_place_does_not_change_the_callers_objects():
+    seeds = [[3, 1], [2, 0], [5]]
+
+    def repair(genomes):
+        for genome in genomes:
+            genome.sort()
+        return np.ones((len(genomes), 2))
+
+    evolution = m2n2(repair, initial=seeds, crossover=None, mutation=lambda genome, rng: [*genome, 0], seed=0)
+    evolution.run(10, progress=False)
+    assert seeds == [[3, 1], [2, 0], [5]]
+    assert [1, 3] in evolution.population.genomes
+
+
+def test_members_do_not_share_one_object_when_there_is_no_operator():
+    evolution = m2n2(initial=[[1], [2]], crossover=None, population_size=6, seed=0)
+    while evolution.evaluations < 6:
+        evolution.tell(children := evolution.ask(1), np.ones((len(children), 2)))
+    genomes = evolution.population.genomes
+    assert len({id(genome) for genome in genomes}) == 6
+
+
+def test_a_result_is_a_snapshot():
+    evolution = small()
+    result = evolution.run(10, progress=False)
+    before = [np.array(part) for part in (result.population.scores, result.population.genomes, result.population.ids)]
+    seen = (result.evaluations, result.best.score, len(result.history["evaluations"]), repr(result.population))
+    evolution.run(200, progress=False)
+    for part, kept in zip((result.population.scores, result.population.genomes, result.population.ids), before,
+                          strict=True):
+        np.testing.assert_array_equal(part, kept)
+    assert seen == (result.evaluations, result.best.score, len(result.history["evaluations"]), repr(result.population))
+    assert not np.array_equal(evolution.population.ids, result.population.ids)
+
+
+@pytest.mark.parametrize("answer", [None, "much", np.ones(2)])
+def test_a_metric_that_gives_no_number_leaves_no_half_row(answer):
+    evolution = small()
+    with pytest.raises(TypeError, match="metric 'odd' must return a number"):
+        evolution.run(20, progress=False, metrics={"good": lambda _: 1.0, "odd": lambda _: answer}, record_every=1)
+    result = evolution.run(20, progress=False, record_every=5)
+    assert {len(column) for column in result.history.values()} == {len(result.history["evaluations"])}
+    assert "odd" not in result.history
+
+
+def test_the_threshold_of_coverage_is_an_argument_of_the_run():
+    scores = np.array([[0.2, 0.6], [0.3, 0.1]])
+    histories = []
+    for threshold in (0.25, 0.5, 0.9):
+        evolution = m2n2(lambda genomes: scores[: len(genomes)], initial=np.eye(2), batch_size=2, seed=0)
+        histories.append(evolution.run(2, coverage_threshold=threshold, progress=False).history["coverage"][-1])
+    assert histories == [1.0, 0.5, 0.0]

@@ -39,7 +39,7 @@ from evoniche.batches import Batch, rows, stack
 from evoniche.genomes import ObjectGenome
 from evoniche.mates import AttractionMateSelector
 from evoniche.population import Population
-from evoniche.randomness import generator
+from evoniche.randomness import generator, kept_global_randomness
 from evoniche.roles import Crossover, MateSelector, Mutation, Selector, Sharing
 from evoniche.selectors import RouletteSelector
 from evoniche.sharing import ImplicitSharing
@@ -305,11 +305,7 @@ def _scores(individuals: Sequence[Any]) -> NDArray[np.floating]:
 @contextmanager
 def _global_randomness(rng: Generator) -> Iterator[None]:
     """The global generators as they follow from rng; afterwards as they were."""
-    kept = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(int(rng.integers(2**63)))
-    np.random.seed(rng.integers(2**32))  # noqa: NPY002
-    try:
+    with kept_global_randomness():
+        random.seed(int(rng.integers(2**63)))
+        np.random.seed(rng.integers(2**32))  # noqa: NPY002
         yield
-    finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])  # noqa: NPY002

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoniche.arrays import namespace
 from evoniche.batches import Batch, BatchType, take
 from evoniche.population import NOBODY, Offspring, Population
-from evoniche.randomness import generator
+from evoniche.randomness import generator, global_random_state, kept_global_randomness
 from evoniche.roles import Replacement
 
 MEMBERS, CASES = 7, 5
@@ -79,20 +79,18 @@ def repeat(operator: Any, use: Callable[[Any], Any], *, pickles: bool, noisy: bo
 @contextmanager
 def _global_randomness_kept(seed: int, where: str) -> Iterator[None]:
     """Seed the global generators, which gives away who draws from them, and put them back in the end."""
-    saved = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    before = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-        kept = random.getstate() == before[0] and same(np.random.get_state(), before[1])  # noqa: NPY002
-        require(kept, f"{where}: must draw from rng alone, not from global randomness")
-    except Exception as error:
-        error.add_note(where)
-        raise
-    finally:
-        random.setstate(saved[0])
-        np.random.set_state(saved[1])  # noqa: NPY002
+    with kept_global_randomness():
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        before = global_random_state()
+        try:
+            yield
+            after = global_random_state()
+            kept = all(same(after[name], before[name]) for name in before)
+            require(kept, f"{where}: must draw from rng alone, not from global randomness")
+        except Exception as error:
+            error.add_note(where)
+            raise
 
 
 def same(a: Any, b: Any) -> bool:
