@@ -123,7 +123,7 @@ def sel_attraction(
         sharing: How scores become fitness; `ImplicitSharing(**pricing)` when None.
         selector: Who breeds; `RouletteSelector()` when None.
         mates: With whom; when None, `AttractionMateSelector` with capacity, relative and eps as in implicit sharing.
-        **pricing: `alpha`, `capacity`, `relative` and `eps` of `ImplicitSharing`; graded scores want `capacity="max"`.
+        **pricing: `alpha`, `capacity`, `relative` and `eps` of `ImplicitSharing`
 
     Raises:
         ValueError: Nobody, no valid `CaseFitness`, negative scores, or different numbers of cases.

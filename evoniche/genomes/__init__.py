@@ -1,4 +1,4 @@
-"""Representations: one operator a file."""
+"""Representations of solutions. Each stands in a file of its own."""
 
 from evoniche.genomes.binary import BinaryGenome
 from evoniche.genomes.integer import IntegerGenome

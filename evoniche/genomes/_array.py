@@ -1,4 +1,4 @@
-"""What the representations by arrays have in common."""
+"""The common ground of the representations whose batches are arrays."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ __all__ = ["ArrayGenome", "differing_genes", "read_rows"]
 
 
 class ArrayGenome(Genome[NDArray[Any]]):
-    """A representation whose batches are arrays: they are stored as they are."""
+    """A representation whose batches are arrays, which are stored as they are."""
 
     __slots__ = ()
 
     def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """The batch as one array, "genomes"."""
+        """Return the batch as one array named "genomes"."""
         return {"genomes": np.asarray(batch)}
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
-        """The array "genomes"."""
+        """Return the array named "genomes"."""
         return arrays["genomes"]
 
 
 def read_rows(genome: Genome[Any], length: int, genomes: Any, kinds: str = "biuf") -> Batch:
-    """Genomes as a user has them (an array, a list of arrays, a list of lists of numbers) as an array (n, length).
+    """Turn a user's genomes into an array (n, length).
 
     Args:
-        genome: The representation, for the messages.
-        length: Genes in a genome.
-        genomes: What the user has.
-        kinds: The kinds of dtype that will do, as numpy abbreviates them.
+        genome: The representation; its name appears in the messages.
+        length: The number of genes in a genome.
+        genomes: An array, a list of arrays, or a list of lists of numbers.
+        kinds: The accepted kinds of dtype, in numpy's one-letter codes.
 
     Raises:
-        ValueError: Another shape, or genes of another kind.
+        ValueError: The shape is another, or the genes are of another kind.
     """
     batch = as_batch(genomes)
     name = type(genome).__name__
@@ -58,7 +58,7 @@ def read_rows(genome: Genome[Any], length: int, genomes: Any, kinds: str = "biuf
 
 
 def differing_genes(a: Batch, b: Batch) -> NDArray[np.floating]:
-    """Hamming distance of arrays (n, length) and (m, length): how many genes differ, shape (n, m)."""
+    """Count the genes that differ between rows of (n, length) and (m, length): the Hamming distance, shape (n, m)."""
     a, b = to_numpy(a), to_numpy(b)
     if len(a) > len(b):
         return differing_genes(b, a).T

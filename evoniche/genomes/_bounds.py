@@ -1,4 +1,4 @@
-"""How genes are kept inside of their bounds."""
+"""Repair of genes that have left their bounds."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from evoniche.batches import Batch
 __all__ = ["Boundary", "bring_inside", "refuse_outside"]
 
 Boundary = Literal["reflect", "clip", "resample"]
-"""What is done with a gene that an operator has made too small or too large."""
+"""What happens to a gene that an operator has put outside of its bounds."""
 
 
 def bring_inside(
     batch: Batch, low: NDArray[Any], high: NDArray[Any], boundary: Boundary, *, rng: Generator
 ) -> Batch:
-    """The genomes with each gene from low to high, both included; those that are inside stay as they are.
+    """Bring each gene into the range from low to high, both included; genes inside stay as they are.
 
     Args:
         batch: An array (n, length).
-        low: The smallest value, one or one for each gene.
-        high: The largest value, likewise.
+        low: The smallest value, one number or one for each gene.
+        high: The largest value, one number or one for each gene.
         boundary: "reflect", "clip" or "resample".
-        rng: Where the randomness comes from; nothing is drawn while all genes are inside.
+        rng: The source of randomness; nothing is drawn while all genes are inside.
 
     Raises:
-        ValueError: A gene that is NaN, which is on neither side of a bound.
+        ValueError: A gene is NaN, which is on neither side of a bound, and `boundary` is not "resample".
     """
     values = to_numpy(batch)
     out = _outside(values, low, high)
@@ -53,10 +53,10 @@ def bring_inside(
 
 
 def refuse_outside(name: str, batch: Batch, low: NDArray[Any], high: NDArray[Any]) -> None:
-    """Check that genomes of a user, an array (n, length), are inside of the bounds.
+    """Check that a user's genomes, an array (n, length), are inside of the bounds.
 
     Raises:
-        ValueError: One is not.
+        ValueError: A gene is outside.
     """
     values = to_numpy(batch)
     out = _outside(values, low, high)
@@ -75,7 +75,7 @@ def _outside(values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDA
 
 
 def _reflected(x: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
-    """Mirrored at the bounds as often as it takes; what is infinitely far away ends at the bound."""
+    """Mirror values at the bounds as often as it takes; infinite values end at the nearer bound."""
     if x.dtype.kind in "iu":
         x, low, high = (array.astype(object) for array in (x, low, high))  # Python's integers do not overflow
     width = high - low

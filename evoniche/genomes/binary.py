@@ -1,4 +1,4 @@
-"""Strings of bits."""
+"""Bit strings."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ __all__ = ["BinaryGenome"]
 @final
 @attrs.frozen
 class BinaryGenome(ArrayGenome):
-    """Strings of `length` bits, each 0 or 1 with equal chance; a batch is an array (n, length), boolean if sampled.
+    """Represent a solution by a string of `length` bits; a batch is an array (n, length) of booleans.
 
-    An operator that makes anything else than 0 and 1 is refused: there is no nearest bit to guess.
+    Random bits are 0 or 1 with equal probability. Your own first genomes may also be numbers 0 and 1. An operator that
+    makes other genes is refused, since there is no nearest bit to guess.
 
     Args:
-        length: Bits in a genome, >= 1.
+        length: The number of bits in a genome, >= 1.
 
-    >>> from evoniche.randomness import generator
-    >>> BinaryGenome(8).sample(2, rng=generator(0)).shape
-    (2, 8)
+    >>> from evoniche import BitFlipMutation, UniformCrossover, m2n2
+    >>> bits = BinaryGenome(8)
+    >>> bits.distance(np.array([[0, 0, 1, 1, 0, 0, 0, 0]]), np.array([[0, 0, 0, 0, 1, 0, 0, 0]])).tolist()
+    [[3.0]]
+    >>> evolution = m2n2(lambda x: x, genome=bits, crossover=UniformCrossover(), mutation=BitFlipMutation(), seed=0)
+    >>> evolution.run(1000, target=1.0, progress=False).best.score
+    1.0
     """
 
     length: int = attrs.field(validator=whole(1))
@@ -39,23 +44,23 @@ class BinaryGenome(ArrayGenome):
         return rng.integers(0, 2, size=(n, self.length), dtype=np.bool_)
 
     def batch(self, genomes: Any) -> Batch:
-        """Genomes as a user has them, as an array (n, length) of booleans, or of numbers 0 and 1.
+        """Turn a user's genomes into an array (n, length) of booleans, or of the numbers 0 and 1.
 
         Raises:
-            ValueError: Another shape, or other genes than 0 and 1.
+            ValueError: The shape is another, or a gene is neither 0 nor 1.
         """
         return _bits(read_rows(self, self.length, genomes), "the genomes")
 
     def repair(self, batch: Batch, *, rng: Generator) -> Batch:  # noqa: ARG002 - nothing is drawn
-        """The genomes as they are.
+        """Return the genomes as they are.
 
         Raises:
-            ValueError: An operator has made other genes than 0 and 1.
+            ValueError: An operator has made a gene that is neither 0 nor 1.
         """
         return _bits(batch, "what crossover and mutation make")
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
-        """Hamming distance in bits, shape (len(a), len(b))."""
+        """Count the bits that differ (Hamming distance), shape (len(a), len(b))."""
         a, b = (to_numpy(batch).astype(np.float64, copy=False) for batch in (a, b))
         distance: NDArray[np.float64] = a @ (1 - b).T + (1 - a) @ b.T
         return distance

@@ -20,19 +20,19 @@ __all__ = ["IntegerGenome"]
 @final
 @attrs.frozen
 class IntegerGenome(ArrayGenome):
-    """Vectors of `length` integers from low to high - 1; a batch is an integer array (n, length), int64 if sampled.
+    """Represent a solution by `length` integers from low to high - 1; a batch is an integer array (n, length).
 
-    Children are inside of this range whatever the operators do.
+    Random genomes are drawn uniformly, as int64. Children stay inside of the range, whatever the operators do.
 
     Args:
-        length: Integers in a genome, >= 1.
+        length: The number of integers in a genome, >= 1.
         low: The smallest value, one number or one for each gene.
         high: One above the largest value, one number or one for each gene.
-        boundary: What is done with a gene that an operator has put outside: "reflect", "clip" or "resample"; see
-            `RealGenome`.
+        boundary: What happens to a gene that an operator has put outside of its range: "reflect", "clip" or
+            "resample", as in `RealGenome`.
 
-    >>> from evoniche.randomness import generator
-    >>> IntegerGenome(3, 0, 10).repair(np.array([[-1, 10, 5]]), rng=generator(0)).tolist()
+    >>> digits = IntegerGenome(3, 0, 10)
+    >>> digits.repair(np.array([[-1, 10, 5]]), rng=np.random.default_rng(0)).tolist()
     [[1, 8, 5]]
     """
 
@@ -52,19 +52,19 @@ class IntegerGenome(ArrayGenome):
         return rng.integers(self.low, self.high, size=(n, self.length))
 
     def batch(self, genomes: Any) -> Batch:
-        """Genomes as a user has them, as an integer array (n, length).
+        """Turn a user's genomes into an integer array (n, length).
 
         Raises:
-            ValueError: Another shape, genes that are no integers, or a gene outside of its range.
+            ValueError: The shape is another, a gene is not an integer, or a gene is outside of its range.
         """
         batch = read_rows(self, self.length, genomes, kinds="iu")
         refuse_outside("IntegerGenome(low=..., high=...)", batch, self.low, self.high - 1)
         return batch
 
     def repair(self, batch: Batch, *, rng: Generator) -> Batch:
-        """The genomes with each gene inside of its range; those that are there already stay as they are."""
+        """Bring each gene into its range; genes that are inside stay as they are."""
         return bring_inside(batch, self.low, self.high - 1, self.boundary, rng=rng)
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
-        """Hamming distance: how many genes differ, shape (len(a), len(b))."""
+        """Count the genes that differ (Hamming distance), shape (len(a), len(b))."""
         return differing_genes(a, b)

@@ -20,13 +20,15 @@ __all__ = ["ObjectGenome"]
 @final
 @attrs.frozen
 class ObjectGenome(Genome[G]):
-    """Strings, trees, dataclasses, arrays of different lengths: whatever your functions know; a batch is a list.
+    """Represent a solution by any Python object that your functions understand; a batch is a list of them.
+
+    The objects may be strings, trees, dataclasses or arrays of different lengths.
 
     Args:
-        create: `f(rng)`, which makes one random object.
-        measure: `f(a, b)`, the distance between two objects.
-        encode: `f(genome) -> str`, for saving (`json.dumps` for lists, strings and numbers).
-        decode: `f(str) -> genome`, what `encode` made it of (`json.loads`).
+        create: A function `f(rng)` that makes one random object.
+        measure: A function `f(a, b)` that returns the distance between two objects, >= 0; needed for distances only.
+        encode: A function `f(genome) -> str`, such as `json.dumps`; needed for saving only.
+        decode: The inverse of `encode`, a function `f(str) -> genome`, such as `json.loads`.
 
     >>> from evoniche.randomness import generator
     >>> words = ObjectGenome(lambda rng: "ab"[rng.integers(2)] * int(rng.integers(1, 4)))
@@ -40,14 +42,14 @@ class ObjectGenome(Genome[G]):
     decode: Callable[[str], G] | None = attrs.field(default=None, kw_only=True)
 
     def sample(self, n: int, *, rng: Generator) -> list[G]:
-        """Make a list of n objects."""
+        """Make a list of n random objects."""
         return [self.create(rng) for _ in range(n)]
 
     def batch(self, genomes: Any) -> list[G]:
-        """Genomes as a user has them, as a list; the rows of an array are genomes.
+        """Turn a user's genomes into a list; each row of an array is a genome.
 
         Raises:
-            ValueError: Neither a sequence nor an array.
+            ValueError: The genomes are neither a sequence nor an array.
         """
         sequence = isinstance(genomes, Sequence) and not isinstance(genomes, str | bytes)
         if not sequence and not (is_array_api_obj(genomes) and genomes.ndim):
@@ -55,7 +57,7 @@ class ObjectGenome(Genome[G]):
         return list(genomes)
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
-        """What `measure` says of each pair, shape (len(a), len(b)).
+        """Measure each pair, shape (len(a), len(b)).
 
         Raises:
             NotImplementedError: No `measure` was given.
@@ -65,7 +67,7 @@ class ObjectGenome(Genome[G]):
         return np.array([[self.measure(x, y) for y in b] for x in a], dtype=np.float64).reshape(len(a), len(b))
 
     def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """The batch as one array of text, "genomes".
+        """Return the batch as one array of text named "genomes".
 
         Raises:
             NotImplementedError: No `encode` was given.
@@ -76,7 +78,7 @@ class ObjectGenome(Genome[G]):
         return {"genomes": np.array([self.encode(genome) for genome in batch], dtype=np.str_)}
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
-        """The list of objects that `pack` made these arrays of.
+        """Return the list of objects from which `pack` made the array.
 
         Raises:
             NotImplementedError: No `decode` was given.

@@ -1,4 +1,4 @@
-"""Orders."""
+"""Permutations."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["PermutationGenome"]
 @final
 @attrs.frozen
 class PermutationGenome(ArrayGenome):
-    """Permutations of 0 .. length - 1, all equally likely; a batch is an integer array (n, length), int64 if sampled.
+    """Represent a solution by an order of 0 .. length - 1; a batch is an integer array (n, length).
 
-    An operator that makes a row which is no permutation is refused: there is no nearest order to guess.
+    Random genomes are int64, all orders equally likely. An operator that makes a row which is not a permutation is
+    refused, since there is no nearest order to guess.
 
     Args:
-        length: Things to put in order, >= 1.
+        length: The number of things to put in order, >= 1.
 
-    >>> from evoniche.randomness import generator
-    >>> sorted(PermutationGenome(4).sample(1, rng=generator(0))[0].tolist())
+    >>> sorted(PermutationGenome(4).sample(1, rng=np.random.default_rng(0))[0].tolist())
     [0, 1, 2, 3]
     """
 
@@ -39,23 +39,23 @@ class PermutationGenome(ArrayGenome):
         return rng.permuted(np.tile(np.arange(self.length), (n, 1)), axis=1)
 
     def batch(self, genomes: Any) -> Batch:
-        """Genomes as a user has them, as an integer array (n, length).
+        """Turn a user's genomes into an integer array (n, length).
 
         Raises:
-            ValueError: Another shape, or a row that is no permutation.
+            ValueError: The shape is another, or a row is not a permutation.
         """
         return self._orders(read_rows(self, self.length, genomes, kinds="iu"), "the genomes")
 
     def repair(self, batch: Batch, *, rng: Generator) -> Batch:  # noqa: ARG002 - nothing is drawn
-        """The genomes as they are.
+        """Return the genomes as they are.
 
         Raises:
-            ValueError: An operator has made a row that is no permutation.
+            ValueError: An operator has made a row that is not a permutation.
         """
         return self._orders(batch, "what crossover and mutation make")
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
-        """How many places hold different things, shape (len(a), len(b))."""
+        """Count the places that hold different things, shape (len(a), len(b))."""
         return differing_genes(a, b)
 
     def _orders(self, batch: Batch, what: str) -> Batch:

@@ -25,22 +25,21 @@ def _same(a: Any, b: Any) -> bool:
 @final
 @attrs.frozen
 class RealGenome(ArrayGenome):
-    """Vectors of `length` real numbers; a batch is a float array (n, length).
+    """Represent a solution by `length` real numbers; a batch is a float array (n, length).
 
-    With bounds, children are inside of them whatever the operators do.
+    With bounds, children stay inside of them, whatever the operators do.
 
     Args:
-        length: Numbers in a genome, >= 1.
-        std: Random genomes are drawn from N(0, std**2), unless there are bounds.
-        bounds: (low, high), each one number or one for each gene. Random genomes are drawn uniformly between them.
-        boundary: What is done with a gene that an operator has put outside of its bounds. "reflect" mirrors it at the
+        length: The number of genes in a genome, >= 1.
+        std: The standard deviation of random genes, > 0: without bounds, they are drawn from N(0, std**2).
+        bounds: (low, high), each one number or one for each gene. Random genes are drawn uniformly between them.
+        boundary: What happens to a gene that an operator has put outside of its bounds. "reflect" mirrors it at the
             bound, which keeps small steps small; "clip" puts it on the bound, where genes then pile up; "resample"
             draws it uniformly from the whole range, as SciPy's differential evolution does.
-        dtype: "float64" or "float32". Bounds are taken in the precision of the genomes.
+        dtype: "float64" or "float32", of random genomes. Bounds are rounded to the precision of the genomes.
 
-    >>> from evoniche.randomness import generator
     >>> line = RealGenome(1, bounds=(0, 1))
-    >>> line.repair(np.array([[1.25], [-0.5], [0.75]]), rng=generator(0)).tolist()
+    >>> line.repair(np.array([[1.25], [-0.5], [0.75]]), rng=np.random.default_rng(0)).tolist()
     [[0.75], [0.5], [0.75]]
     """
 
@@ -78,10 +77,10 @@ class RealGenome(ArrayGenome):
         return rng.standard_normal((n, self.length), dtype=self.dtype) * np.dtype(self.dtype).type(self.std)
 
     def batch(self, genomes: Any) -> Batch:
-        """Genomes as a user has them, as a float array (n, length); integers become floats.
+        """Turn a user's genomes into a float array (n, length); integers become floats.
 
         Raises:
-            ValueError: Another shape, genes that are no real numbers, or a gene outside of its bounds.
+            ValueError: The shape is another, a gene is not a real number, or a gene is outside of its bounds.
         """
         batch = read_rows(self, self.length, genomes)
         if not is_floating(batch):
@@ -92,17 +91,17 @@ class RealGenome(ArrayGenome):
         return batch
 
     def repair(self, batch: Batch, *, rng: Generator) -> Batch:
-        """The genomes with each gene inside of its bounds; those that are there already stay as they are.
+        """Bring each gene inside of its bounds; genes that are inside stay as they are.
 
         Raises:
-            ValueError: A gene with bounds that is NaN.
+            ValueError: An operator has made a gene NaN, and `boundary` is not "resample".
         """
         if self.bounds is None:
             return batch
         return bring_inside(batch, *self._limits(batch), self.boundary, rng=rng)
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
-        """Euclidean distance, shape (len(a), len(b))."""
+        """Measure the Euclidean distance of each pair, shape (len(a), len(b))."""
         a, b = (to_numpy(batch).astype(np.float64, copy=False) for batch in (a, b))
         if len(a) > len(b):
             return self.distance(b, a).T

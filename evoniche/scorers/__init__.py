@@ -1,4 +1,4 @@
-"""Scorers: one operator a file."""
+"""Scorers that wrap a function or another scorer. Each stands in a file of its own."""
 
 from evoniche.scorers.recorded import RecordedScorer
 from evoniche.scorers.single import SingleScorer

@@ -1,4 +1,4 @@
-"""Scores that are kept."""
+"""A record of scores, in memory or in a file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,16 @@ _FORMAT = "evoniche-record-1"
 
 @final
 class RecordedScorer(Scorer):
-    """Scores no genome twice: neither in a run nor, with a file, in a later one.
+    """Score no genome twice: neither in one run nor, with a file, in a later run.
 
-    So a run that was cut off goes on where it was: started again with the same seed and settings it asks for the same
-    children, finds their scores on record, and scores the others. Not for scorers that draw lots.
+    A run that was cut off can thus be continued. Started again with the same seed and settings, it asks for the same
+    children, finds their scores on record, and scores only the others. Do not use it for a scorer that is random.
+
+    >>> from evoniche import BinaryGenome
+    >>> calls = []
+    >>> scorer = RecordedScorer(lambda bits: calls.append(len(bits)) or bits, BinaryGenome(2))
+    >>> scorer.score(np.array([[0, 1], [1, 1], [0, 1]])).tolist(), calls  # two of them differ
+    ([[0.0, 1.0], [1.0, 1.0], [0.0, 1.0]], [2])
     """
 
     def __init__(
@@ -38,16 +44,16 @@ class RecordedScorer(Scorer):
         *,
         about: str = "",
     ) -> None:
-        """Take up a record, or begin one.
+        """Open a record, or begin a new one.
 
         Args:
-            scorer: Who scores what is not on record.
-            genome: The representation; its `pack` tells genomes apart.
-            path: A file of one line for each genome; in memory alone when None.
-            about: What the scores mean (cases, models): a file about something else is refused.
+            scorer: The scorer of the genomes that are not on record.
+            genome: The representation; two genomes are the same if its `pack` gives the same arrays.
+            path: A file with one line of JSON for each genome; when None, the record is in memory only.
+            about: A description of what is scored (cases, models); a file with another description is refused.
 
         Raises:
-            ValueError: The file is no record, or about something else.
+            ValueError: The file is not a record, or has another description.
         """
         self._scorer = as_scorer(scorer)
         self._genome = genome
@@ -60,7 +66,7 @@ class RecordedScorer(Scorer):
         return len(self._rows)
 
     def score(self, genomes: Batch) -> NDArray[np.float64]:
-        """Score what is new, and look up the rest: shape (n, cases), float64."""
+        """Score the new genomes and look up the others; shape (n, cases), float64."""
         names = self._names(genomes)
         new = [i for i, name in enumerate(names) if name not in self._rows and names.index(name) == i]
         if new:
@@ -69,11 +75,11 @@ class RecordedScorer(Scorer):
         return np.stack([self._rows[name] for name in names])
 
     def remember(self, genomes: Batch, scores: ArrayLike) -> None:
-        """Put scores (n, cases) on record that were found out elsewhere."""
+        """Put scores (n, cases) from elsewhere on record."""
         self._keep(self._names(genomes), read_scores(scores, range(len(genomes)), self._like()))
 
     def _like(self) -> NDArray[np.float64] | None:
-        """A row on record, which new ones must be like."""
+        """Return a row on record, whose length new rows must have; None if there is none."""
         return next((row[None] for row in self._rows.values()), None)
 
     def _names(self, genomes: Batch) -> list[str]:

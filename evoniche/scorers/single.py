@@ -1,4 +1,4 @@
-"""One genome at a time."""
+"""A scorer of one genome at a time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ __all__ = ["SingleScorer"]
 @final
 @attrs.frozen
 class SingleScorer(Scorer):
-    """A scorer made of a function on one genome.
+    """Score a batch by a function of one genome, one after the other or in a pool of processes.
 
     Args:
-        function: `f(genome)`, the scores of the cases, shape (cases,); or a number, where there is one case alone.
-        map: How to go over a batch: the built-in `map`, or that of a pool (`ProcessPoolExecutor().map`).
+        function: A function `f(genome)` that returns the scores of the cases, shape (cases,); or one number, if there
+            is only one case.
+        map: The function that applies `function` to a batch: the built-in `map`, or that of a pool
+            (`ProcessPoolExecutor().map`).
 
     >>> SingleScorer(lambda word: [word.count("a"), word.count("b")]).score(["aab", "b"])
     array([[2, 1],
@@ -33,10 +35,10 @@ class SingleScorer(Scorer):
     map: Callable[..., Any] = attrs.field(default=map, kw_only=True)
 
     def score(self, genomes: Batch) -> NDArray[Any]:
-        """Score one by one; shape (n, cases).
+        """Score each genome, shape (n, cases).
 
         Raises:
-            ValueError: The genomes were given different numbers of cases.
+            ValueError: The genomes have different numbers of scores.
         """
         rows: list[NDArray[Any]] = []
         try:
