@@ -94,6 +94,25 @@ def test_it_goes_back(sharing, kind):
     np.testing.assert_equal(state(population), state(twin))
 
 
+def test_what_is_remembered_and_measured_is_kept():
+    asked = []
+
+    def measure(positions):
+        asked.append(positions.tolist())
+        return np.zeros((len(positions), len(population)))
+
+    population = full()
+    assert population.recall("somebody") == "something"
+    for _ in range(2):
+        assert population.pairwise("key", measure).shape == (5, 5)
+    population.add(children([5]))
+    population.remove(0)
+    population.pairwise("key", measure)
+    assert asked == [[0, 1, 2, 3, 4], [0]]
+    fitness = population.fitness
+    assert population.fitness is fitness
+
+
 def test_what_is_committed_stays():
     population = full()
     population.begin()
