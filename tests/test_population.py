@@ -1,5 +1,7 @@
 """The population follows every change, whatever its genomes are made of."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from evoniche import ImplicitSharing, Offspring, Population
+from evoniche.batches import rows
 
 
 class Words:
@@ -26,9 +29,15 @@ class Words:
         return Words(self.words + other.words)
 
 
+def narrow(ids):
+    """A dtype that holds these ids, and not many more."""
+    return np.int8 if max(ids) < 10 else np.int16
+
+
 # What a batch of genomes with these ids looks like, and how one genome tells its id.
 BATCHES = {
     "array": (lambda ids: np.array([[i, -i] for i in ids]), lambda genome: int(genome[0])),
+    "widening": (lambda ids: np.array([[i, -i] for i in ids], narrow(ids)), lambda genome: int(genome[0])),
     "torch": (lambda ids: torch.tensor([[i, -i] for i in ids]), lambda genome: int(genome[0])),
     "list": (lambda ids: [f"genome {i}" for i in ids], lambda genome: int(genome.split()[1])),
     "own": (lambda ids: Words(f"genome {i}" for i in ids), lambda genome: int(genome.words[0].split()[1])),
@@ -41,74 +50,223 @@ def children(ids, scores, kind="array", parents=None):
     return Offspring(BATCHES[kind][0](ids.tolist()), ids, parents, ask=0, seed=0, scores=np.asarray(scores))
 
 
+class OfTold:
+    """A sharing whose fitness follows what it remembers, and changes when a newcomer has come and gone."""
+
+    def fitness(self, population):
+        population.remember(self, population.told)
+        return population.means * (1.0 + population.told)
+
+
+class Model(NamedTuple):
+    """What a population should be: its members, one after the other; everything else is computed afresh."""
+
+    members: tuple = ()  # of (id, scores, parents)
+    told: int = 0
+    remembered: int | None = None
+    graded: bool = False  # a score other than 0 and 1 has been told
+
+
+class Subject:
+    """A population, its model, and the model at `begin`."""
+
+    def __init__(self, population, model):
+        self.population, self.model, self.begun = population, model, None
+
+
+SHARINGS = {"none": lambda: None, "implicit": ImplicitSharing, "told": OfTold}
+KEYS = [object(), object(), object()]  # of pairwise numbers; two are kept
+
+
+def close(actual, desired, rtol, atol=0.0):
+    return np.shape(actual) == np.shape(desired) and np.allclose(actual, desired, rtol=rtol, atol=atol)
+
+
 class Bookkeeping(RuleBasedStateMachine):
-    """Any sequence of joining and leaving, beside a dictionary id -> (scores, parents)."""
+    """Any sequence of changes of a population and its snapshots; everything is compared after each."""
 
     @initialize(
         kind=st.sampled_from(sorted(BATCHES)),
+        sharing=st.sampled_from(sorted(SHARINGS)),
+        weighted=st.booleans(),
         limit=st.integers(1, 5),
         cases=st.integers(1, 4),
         dtype=st.sampled_from([np.float32, np.float64]),
         steps=st.sampled_from([1, 10, 1000]),  # 1: binary scores
+        pause=st.integers(1, 3),
+        n=st.integers(2, 8),
+        data=st.data(),
     )
-    def start(self, kind, limit, cases, dtype, steps):
-        self.kind, self.cases, self.dtype, self.steps = kind, cases, dtype, steps
-        self.precision = 1e-5 if dtype == np.float32 else 1e-9
-        self.population = Population(limit, ImplicitSharing())
-        self.members = {}
-        self.next_id = 0
-        self.always_binary = True
+    def start(self, kind, sharing, weighted, limit, cases, dtype, steps, pause, n, data):
+        self.kind, self.sharing, self.cases, self.dtype, self.steps = kind, sharing, cases, dtype, steps
+        self.importance = np.arange(1.0, cases + 1) if weighted else None
+        self.pause = pause  # what is computed when asked for is asked for after each so many changes
+        self.changes = self.next_id = 0
+        self.subjects = [Subject(Population(limit, SHARINGS[sharing](), self.importance), Model())]
+        self.join(0, n, data)
 
-    @rule(n=st.integers(1, 8), data=st.data())
-    def join(self, n, data):
+    def subject(self, which):
+        self.changes += 1
+        return self.subjects[which % len(self.subjects)]
+
+    def scores(self, n, data):
         row = st.lists(st.integers(0, self.steps), min_size=self.cases, max_size=self.cases)
         rows = data.draw(st.lists(row, min_size=n, max_size=n))
-        scores = np.array(rows, dtype=self.dtype) / self.dtype(min(self.steps, 10))
-        ids = list(range(self.next_id, self.next_id + n))
-        parents = [(i - 2, i - 1) for i in ids]
-        self.population.add(children(ids, scores, self.kind, parents))
-        self.members |= dict(zip(ids, zip(scores, parents, strict=True), strict=True))
-        self.next_id += n
-        self.always_binary &= set(np.unique(scores)) <= {0, 1}
+        return np.array(rows, dtype=self.dtype) / self.dtype(min(self.steps, 10))
 
-    @precondition(lambda self: self.members)
-    @rule(data=st.data())
-    def leave(self, data):
-        positions = data.draw(st.sets(st.integers(0, len(self.members) - 1), min_size=1, max_size=3))
-        for gone in self.population.ids[list(positions)].tolist():
-            del self.members[gone]
-        self.population.remove(positions.pop() if len(positions) == 1 else np.array(sorted(positions)))
+    def let_in(self, subject, scores):
+        ids = list(range(self.next_id, self.next_id + len(scores)))
+        parents = [(i - 2, i - 1) for i in ids]
+        self.next_id += len(ids)
+        subject.population.add(children(ids, scores, self.kind, parents))
+        subject.model = Model(
+            (*subject.model.members, *zip(ids, scores, parents, strict=True)),
+            subject.model.told + len(ids),
+            subject.model.remembered,
+            subject.model.graded or not set(np.unique(scores)) <= {0, 1},
+        )
+        return ids
+
+    def let_go(self, subject, ids, form=np.array):
+        ids = set(ids)
+        positions = [p for p, id_ in enumerate(subject.population.ids.tolist()) if id_ in ids]
+        subject.population.remove(form(positions))
+        left = tuple(member for member in subject.model.members if member[0] not in ids)
+        subject.model = subject.model._replace(members=left)
+
+    WHICH = st.integers(0, 2)
+
+    @rule(which=WHICH, n=st.integers(1, 8), data=st.data())
+    def join(self, which, n, data):
+        self.let_in(self.subject(which), self.scores(n, data))
+
+    @rule(which=WHICH, data=st.data())
+    def one_leaves(self, which, data):
+        subject = self.subject(which)
+        if subject.model.members:
+            position = data.draw(st.integers(0, len(subject.model.members) - 1))
+            self.let_go(subject, [int(subject.population.ids[position])], lambda positions: positions[0])
+
+    @rule(which=WHICH, data=st.data())
+    def several_leave(self, which, data):
+        subject = self.subject(which)
+        n = len(subject.model.members)
+        mask = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), dtype=bool)
+        self.let_go(subject, subject.population.ids[mask].tolist(), lambda _: mask)
+
+    @rule(which=WHICH, data=st.data())
+    def all_but_one_leave(self, which, data):
+        subject = self.subject(which)
+        if subject.model.members:
+            stays = data.draw(st.integers(0, len(subject.model.members) - 1))
+            self.let_go(subject, [i for p, i in enumerate(subject.population.ids.tolist()) if p != stays])
+
+    @rule(which=WHICH, n=st.integers(1, 3), ask=st.booleans(), data=st.data())
+    def newcomers_leave_at_once(self, which, n, ask, data):
+        subject = self.subject(which)
+        newcomers = self.let_in(subject, self.scores(n, data))
+        if ask:
+            self.what_is_computed_when_asked_for(subject)
+        self.let_go(subject, newcomers)
+
+    @rule(which=WHICH, first=st.booleans(), data=st.data())
+    def two_newcomers_leave_one_after_the_other(self, which, first, data):
+        subject = self.subject(which)
+        newcomers = self.let_in(subject, self.scores(2, data))
+        self.let_go(subject, [newcomers[first]])
+        self.what_is_known(subject)
+        self.let_go(subject, [newcomers[not first]])
+
+    @rule(which=WHICH, value=st.integers())
+    def remember(self, which, value):
+        subject = self.subject(which)
+        subject.population.remember("somebody", value)
+        subject.model = subject.model._replace(remembered=value)
+
+    @rule(which=WHICH)
+    def begin(self, which):
+        subject = self.subject(which)
+        if subject.begun is None:
+            subject.population.begin()
+            subject.begun = subject.model
+
+    @rule(which=WHICH)
+    def roll_back(self, which):
+        subject = self.subject(which)
+        subject.population.roll_back()
+        subject.model, subject.begun = subject.begun or subject.model, None
+
+    @rule(which=WHICH)
+    def commit(self, which):
+        subject = self.subject(which)
+        subject.population.commit()
+        subject.begun = None
+
+    @rule(which=WHICH)
+    def snapshot(self, which):
+        subject = self.subject(which)
+        self.subjects = [*self.subjects[:2], Subject(subject.population.snapshot(), subject.model)]
 
     @precondition(lambda self: self.next_id)
     @invariant()
     def everything_follows(self):
-        population, ids = self.population, self.population.ids.tolist()
-        scores = np.array([self.members[i][0] for i in ids], dtype=self.dtype).reshape(-1, self.cases)
-        load = scores.sum(axis=0, dtype=np.float64)
-        assert sorted(ids) == sorted(self.members)
+        for subject in self.subjects:
+            self.what_is_known(subject)
+            if self.changes % self.pause == 0:
+                self.what_is_computed_when_asked_for(subject)
+
+    def fresh(self, subject):
+        """Scores in the order of the population's ids, and their means."""
+        by_id = {member[0]: member for member in subject.model.members}
+        members = [by_id[i] for i in subject.population.ids.tolist()]
+        scores = np.array([member[1] for member in members], dtype=self.dtype).reshape(-1, self.cases)
+        v = np.ones(self.cases) if self.importance is None else self.importance
+        return members, scores, scores.astype(np.float64) @ v / v.sum(), v
+
+    def what_is_known(self, subject):
+        population, model = subject.population, subject.model
+        ids = population.ids.tolist()
+        assert sorted(ids) == [member[0] for member in model.members]
+        members, scores, means, _ = self.fresh(subject)
+        genome_id = BATCHES[self.kind][1]
         assert len(population) == len(ids)
-        np.testing.assert_array_equal(population.scores, scores)
         assert population.scores.dtype == self.dtype
-        assert [tuple(pair) for pair in population.parents.tolist()] == [self.members[i][1] for i in ids]
-        assert [BATCHES[self.kind][1](population.member(p).genome) for p in range(len(ids))] == ids
-        np.testing.assert_allclose(population.load, load, rtol=1e-9)
-        np.testing.assert_allclose(population.means, scores.mean(axis=1, dtype=np.float64), rtol=1e-12)
-        shares = np.divide(scores, load, out=np.zeros_like(scores), where=load > 0, casting="same_kind")
-        shares *= scores.max(axis=0, initial=0)  # what a case can give
-        np.testing.assert_allclose(population.fitness, shares.sum(axis=1), rtol=100 * self.precision, atol=1e-6)
+        assert population.scores.tolist() == scores.tolist()
+        assert [tuple(pair) for pair in population.parents.tolist()] == [member[2] for member in members]
+        assert [genome_id(genome) for genome in rows(population.genomes)] == ids
+        assert [genome_id(population.member(p).genome) for p in range(len(ids))] == ids
+        assert close(population.load, scores.sum(axis=0, dtype=np.float64), rtol=1e-9)
+        assert close(population.means, means, rtol=1e-12)
+        assert population.told == model.told
+        assert population.recall("somebody") == model.remembered
+        assert (population.undo is None) == (subject.begun is None)
         # It may forget a newcomer who left at once, but never takes grades for solved or not.
-        assert population.binary or not self.always_binary
+        assert population.binary or model.graded
         assert not population.binary or set(np.unique(scores)) <= {0, 1}
+        if ids:  # the best is the oldest of the best
+            kept = population.means.tolist()
+            assert ids[population.best_member] == min(i for i, mean in zip(ids, kept, strict=True) if mean == max(kept))
 
-    @precondition(lambda self: self.members)
-    @invariant()
-    def the_best_is_the_oldest_of_the_best(self):
-        means = {i: scores.sum(dtype=np.float64) for i, (scores, _) in self.members.items()}
-        best = min(i for i in means if means[i] == max(means.values()))
-        assert self.population.ids[self.population.best_member] == best
+    def what_is_computed_when_asked_for(self, subject):
+        population = subject.population
+        _, scores, means, v = self.fresh(subject)
+        if self.sharing == "implicit":
+            load = scores.sum(axis=0, dtype=np.float64)
+            shares = np.divide(scores, load, out=np.zeros_like(scores), where=load > 0, casting="same_kind")
+            shares *= scores.max(axis=0, initial=0) * v  # what a case can give
+            fitness, precision = shares.sum(axis=1), 1e-3 if self.dtype == np.float32 else 1e-7
+            assert close(population.fitness, fitness, rtol=precision, atol=1e-6)
+        else:
+            factor = self.cases if self.sharing == "none" else 1.0 + population.told
+            assert close(population.fitness, means * factor, rtol=1e-12)
+        for key in KEYS[: 3 if self.changes % 2 else 2]:  # differs from key to key
+            number = KEYS.index(key) + 1
+            apart = number * np.abs(population.ids[:, None] - population.ids)
+            matrix = population.pairwise(key, lambda positions, apart=apart: apart[positions].astype(float))
+            assert matrix.tolist() == apart.tolist()
 
 
-Bookkeeping.TestCase.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+Bookkeeping.TestCase.settings = settings(max_examples=80, stateful_step_count=15, deadline=None, derandomize=True)
 TestBookkeeping = Bookkeeping.TestCase
 
 
