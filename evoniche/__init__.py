@@ -17,7 +17,7 @@ from evoniche.crossovers import (
     SplitSlerpCrossover,
     UniformCrossover,
 )
-from evoniche.evolution import Evolution, Result
+from evoniche.evolution import Evolution, Result, Store, StoreError
 from evoniche.functional import Chromosomes
 from evoniche.genomes import BinaryGenome, IntegerGenome, ObjectGenome, PermutationGenome, RealGenome
 from evoniche.mates import (
@@ -139,6 +139,8 @@ __all__ = [
     "SlerpCrossover",
     "SpeciationSharing",
     "SplitSlerpCrossover",
+    "Store",
+    "StoreError",
     "SwapMutation",
     "TournamentSelector",
     "UniformCrossover",

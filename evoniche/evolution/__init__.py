@@ -2,5 +2,6 @@
 
 from evoniche.evolution.history import History, Result
 from evoniche.evolution.loop import Evolution
+from evoniche.evolution.storage import Store, StoreError
 
-__all__ = ["Evolution", "History", "Result"]
+__all__ = ["Evolution", "History", "Result", "Store", "StoreError"]

@@ -24,6 +24,11 @@ class History:
         self._rows: list[dict[str, float]] = []
         self.seconds = 0.0
         """What all runs have taken so far."""
+        self.recorder: Any = None
+        """Who writes rows down before they are added (`storage.Recorder`), if anybody."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"recorder": None}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -40,6 +45,8 @@ class History:
                 numbers[name] = float(value)
             except (TypeError, ValueError) as error:
                 raise TypeError(f"metric {name!r} must return a number, got {value!r}.") from error
+        if self.recorder is not None:
+            self.recorder.record(numbers)
         self._rows.append(numbers)
 
     def last(self, name: str, default: float = np.nan) -> float:

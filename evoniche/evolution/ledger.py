@@ -36,6 +36,8 @@ class Ledger:
     """Children that the last call has made."""
     closed: tuple[int, ...] = ()
     """Children that the last call was about."""
+    told: Offspring | None = None
+    """These children with their scores, if they were told."""
     change: object = None
     """The change of the population that the last call has made; see `Population.begin`."""
 
@@ -54,6 +56,10 @@ class Books:
         self.ledger = Ledger()
         self.origin = uuid.uuid4().hex
         """The name of this evolution, which no other has, whatever the seed."""
+        self.recorder: Any = None
+        """Who writes calls down before they take place (`storage.Recorder`), if anybody."""
+        self.kept: Any = None
+        """What the last recorder knows of where it stopped."""
         self._followed = self.ledger
         self._pending = Pending()
         self._lock = threading.RLock()
@@ -61,7 +67,7 @@ class Books:
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
             self._follow()
-            return {name: value for name, value in vars(self).items() if name != "_lock"}
+            return {name: value for name, value in vars(self).items() if name != "_lock"} | {"recorder": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -82,10 +88,13 @@ class Books:
             with self._lock:
                 self._follow()
                 before = self.ledger
+                priced = self.population.priced
                 after, answer = call(before)
                 if self.ledger is not before:
                     self.ledger = before
                     raise RuntimeError("a part must not call ask, tell or give_up of the evolution that it works for.")
+                if self.recorder is not None:
+                    self.recorder.call(before, after, priced)
                 self.ledger = after  # here it takes place
             return answer
         except BaseException:

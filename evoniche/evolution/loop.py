@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, Generic, Literal, final
 
 import attrs
@@ -20,6 +21,7 @@ from evoniche.evolution.ledger import Books, Ledger, better
 from evoniche.evolution.parts import Parts
 from evoniche.evolution.rehearsal import rehearse_on_genomes, rehearse_on_scores
 from evoniche.evolution.run import OneAtATime, Run
+from evoniche.evolution.storage import Store, recording
 from evoniche.population import NOBODY, Individual, Offspring, Population
 from evoniche.randomness import fresh_seed, generator
 from evoniche.roles import Genome
@@ -162,6 +164,7 @@ class Evolution(Generic[G]):
         metrics: Mapping[str, Callable[[Evolution[G]], float]] | None = None,
         record_every: int | None = None,
         coverage_threshold: float = 0.5,
+        store: Store | str | PathLike[str] | None = None,
         progress: bool = True,
     ) -> Result[G]:
         """Ask, score and tell until a budget is spent.
@@ -178,6 +181,7 @@ class Evolution(Generic[G]):
             metrics: More scalars for the history: name -> function of the evolution.
             record_every: Evaluations from one record of the history to the next; `population_size` when None.
             coverage_threshold: From which score on a case counts as solved in the history's coverage and entropy.
+            store: A file in which all of the run is kept, and from which the same script goes on (`Store`).
             progress: Show a bar on standard error.
 
         Returns:
@@ -191,13 +195,13 @@ class Evolution(Generic[G]):
         """
         if self.parts.scorer is None:
             raise ValueError("run needs Evolution(scorer=...); without one, score the children of ask() yourself.")
-        began = self.evaluations
         every = self.population_size if record_every is None else whole_number("record_every", record_every, 1)
-        budget = Budget.of(began, evaluations, total, seconds, target, callbacks)
-        run = Run(self, self._history, budget, callbacks, metrics or {}, every, coverage_threshold)
-        with self._runs:
+        with self._runs, recording(self, store):
+            began = self.evaluations
+            budget = Budget.of(began, evaluations, total, seconds, target, callbacks)
+            run = Run(self, self._history, budget, callbacks, metrics or {}, every, coverage_threshold)
             stopped = run.go(lambda n: self._books.first(n) or self.ask(n), progress)
-        if self.evaluations == began and stopped in ("evaluations", "target", "seconds"):
+        if store is None and self.evaluations == began and stopped in ("evaluations", "target", "seconds"):
             warnings.warn(
                 f"this run had nothing to do: after {began} evaluations told before, its end ({stopped}) was reached "
                 "already. run(100) makes 100 more, run(total=100) goes up to 100 in all.",
@@ -246,7 +250,7 @@ class Evolution(Generic[G]):
                 f"got {len(population)} from {self.parts.replacement!r}."
             )
         evaluations = ledger.evaluations + len(ids)
-        return Ledger(ledger.asks, ledger.given, evaluations, best, closed=tuple(ids), change=change), None
+        return Ledger(ledger.asks, ledger.given, evaluations, best, None, tuple(ids), offspring, change), None
 
     def _given_up(self, ledger: Ledger, children: Any, count: bool) -> tuple[Ledger, None]:
         _, ids = self._books.find(children, ledger)

@@ -89,15 +89,17 @@ class Run:
     def _advance(self, next_children: Callable[[int], Offspring], bar: tqdm) -> str:
         evolution, budget = self.evolution, self.budget
         start = time.monotonic() - self.history.seconds
+        if self.history.recorder is not None:
+            self._record_if_due(bar)  # a run that was killed may not have come to it
         while not (stopped := budget.spent(evolution.evaluations, evolution.best.score if evolution.best else -np.inf)):
             children = next_children(budget.step(evolution.evaluations, evolution.batch_size))
             scores = self._score(children)
+            self.history.seconds = time.monotonic() - start
             with self._interrupts:  # what was paid for is kept: Ctrl-C waits for the end of the tell
                 evolution.tell(children, scores)
             self.history.seconds = time.monotonic() - start
             bar.update(len(children))
-            if evolution.evaluations >= self.history.last("evaluations", -self.record_every) + self.record_every:
-                self._record(bar)
+            self._record_if_due(bar)
             # All are called, also after one has asked for an end.
             if sum(bool(callback(evolution)) for callback in self.callbacks):
                 return "callback"
@@ -112,6 +114,10 @@ class Run:
                 "given up first: evolution.give_up(ids)."
             )
             raise
+
+    def _record_if_due(self, bar: tqdm) -> None:
+        if self.evolution.evaluations >= self.history.last("evaluations", -self.record_every) + self.record_every:
+            self._record(bar)
 
     def _record(self, bar: tqdm) -> None:
         evolution = self.evolution

@@ -176,6 +176,11 @@ class Population:
         return fitness
 
     @property
+    def priced(self) -> bool:
+        """Whether the fitness of the members was asked for since they last changed."""
+        return self._state.totals.fitness is not None
+
+    @property
     def best_member(self) -> int:
         """The position of the member with the highest mean score; the older one on a tie.
 

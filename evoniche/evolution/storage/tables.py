@@ -1,0 +1,146 @@
+"""A stored run as tables, read without its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoniche.evolution.storage.database import Database, Event, RunRow
+
+__all__ = ["TABLES", "flat", "history", "lineage", "members", "phylogeny", "summary"]
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def history(database: Database, run: RunRow) -> Arrays:
+    """The columns of a run's history."""
+    rows = [data for event, data in _events(database, run) if event.kind == "record"]
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("_"))
+    return {name[1:]: np.array([float(row.get(name, np.nan)) for row in rows]) for name in names}
+
+
+def lineage(database: Database, run: RunRow) -> Arrays:
+    """All children of a run, and what has become of them; see `Store.lineage`."""
+    parents: list[NDArray[np.int64]] = [np.zeros((0, 2), dtype=np.int64)]
+    asks: list[int] = []
+    asked: list[int] = []
+    told: dict[int, tuple[int, float]] = {}
+    left: dict[int, int] = {}
+    time = 0
+    for event, data in _events(database, run):
+        if event.kind == "ask":
+            parents.append(data["parents"])
+            asks += [len(parents) - 2] * len(data["parents"])
+            asked += [time] * len(data["parents"])
+        elif event.kind == "tell":
+            time += len(data["ids"])
+            told.update((child, (time, mean)) for child, mean in zip(data["ids"].tolist(), data["means"], strict=True))
+            left.update((child, time) for child in data["left"].tolist())
+        elif event.kind == "give up":
+            time += len(data["ids"]) * bool(data["counted"])
+            left.update((child, time) for child in data["ids"].tolist())
+    both = np.concatenate(parents)
+    ids = range(len(both))
+    return {
+        "id": np.arange(len(both)),
+        "first_parent": both[:, 0],
+        "mate": both[:, 1],
+        "ask": np.array(asks, dtype=np.int64),
+        "score": np.array([told[child][1] if child in told else np.nan for child in ids], dtype=np.float64),
+        "asked": np.array(asked, dtype=np.int64),
+        "told": np.array([told[child][0] if child in told else -1 for child in ids], dtype=np.int64),
+        "left": np.array([left.get(child, -1) for child in ids], dtype=np.int64),
+    }
+
+
+def members(database: Database, run: RunRow) -> Arrays:
+    """The members alive; see `Store.members`."""
+    rows: dict[int, NDArray[Any]] = {}
+    for event, data in _events(database, run):
+        if event.kind == "tell":
+            rows.update(zip(data["ids"].tolist(), data["scores"], strict=True))
+            for child in data["left"].tolist():
+                rows.pop(child, None)
+    all_children = lineage(database, run)
+    ids = np.array(sorted(rows), dtype=np.int64)
+    columns = {name: all_children[name][ids] for name in ("id", "first_parent", "mate", "score")}
+    return {**columns, "scores": np.array([rows[child] for child in ids.tolist()]).reshape(len(ids), -1)}
+
+
+def summary(database: Database, run: RunRow) -> dict[str, Any]:
+    """A run in a line."""
+    asked = told = 0
+    best, seconds = -np.inf, 0.0
+    for event, data in _events(database, run):
+        seconds = event.seconds
+        if event.kind == "ask":
+            asked += len(data["parents"])
+        elif event.kind == "tell":
+            told += len(data["ids"])
+            best = max(best, float(data["means"].max()))
+    return {
+        "name": run.name, "started": run.started, "asked": asked, "told": told,
+        "best": best if told else np.nan, "seconds": seconds,
+    }
+
+
+def phylogeny(database: Database, run: RunRow) -> dict[str, Any]:
+    """The lineage in the columns of the ALife data standard for phylogenies, which counts time in evaluations."""
+    table = lineage(database, run)
+    pairs = zip(table["first_parent"].tolist(), table["mate"].tolist(), strict=True)
+    ancestors = [sorted({parent for parent in pair if parent >= 0}) for pair in pairs]
+    return {
+        "id": table["id"],
+        "ancestor_list": np.array([f"[{','.join(map(str, known)) or 'none'}]" for known in ancestors], dtype=np.str_),
+        "origin_time": table["asked"],
+        "destruction_time": np.where(table["left"] < 0, np.inf, table["left"]),
+        "score": table["score"],
+    }
+
+
+TABLES: dict[str, Callable[[Database, RunRow], Arrays]] = {
+    "history": history, "members": members, "lineage": lineage, "phylogeny": phylogeny,
+}
+
+
+def flat(table: Arrays) -> Arrays:
+    """Columns of one dimension alone: scores become "case_0", "case_1", ..."""
+    columns: Arrays = {}
+    for name, column in table.items():
+        if column.ndim == 1:
+            columns[name] = column
+        else:
+            columns.update((f"case_{case}", column[:, case]) for case in range(column.shape[1]))
+    return columns
+
+
+def _events(database: Database, run: RunRow) -> Iterator[tuple[Event, Arrays]]:
+    """The events with what they hold, refused as damaged where it is not what it should be."""
+    for event, _ in database.events(run):
+        try:
+            data = event.data()
+            _check(event.kind, data)
+        except (ValueError, KeyError) as error:
+            raise database.damaged(run, event.number, error) from error
+        yield event, data
+
+
+_SHAPES = {
+    "ask": {"parents": (2, "i")},
+    "tell": {"ids": (1, "i"), "means": (1, "f"), "left": (1, "i"), "scores": (2, "f")},
+    "give up": {"ids": (1, "i"), "counted": (0, "b")},
+}
+
+
+def _check(kind: str, data: Arrays) -> None:
+    for name, (ndim, letter) in _SHAPES.get(kind, {}).items():
+        array = data[name]
+        if array.ndim != ndim or array.dtype.kind != letter or (name == "parents" and array.shape[1] != 2):
+            raise ValueError(f"{name} is of {array.dtype} and shape {array.shape}")
+    if kind == "tell" and not len(data["ids"]) == len(data["means"]) == len(data["scores"]) > 0:
+        raise ValueError("scores are not one row for each child")
+    if kind == "record" and any(array.ndim for array in data.values()):
+        raise ValueError("a row of the history is not of numbers")
