@@ -9,6 +9,7 @@ import click
 from loguru import logger
 
 from evoniche import __version__, _log
+from evoniche.commands.runs import runs
 
 __all__ = ["commands"]
 
@@ -50,3 +51,34 @@ def commands(verbose: bool) -> None:
     logger.remove()
     logger.add(sys.stderr, level="DEBUG" if verbose else "WARNING", format="{level}: {message}")
     _log.enable_logging()
+<<<<<<< HEAD
+=======
+
+
+commands.add_command(runs)
+
+
+@commands.group(cls=_Installed, entry_point="evoniche.experiments", extra="baselines")
+def run() -> None:
+    """Run an experiment of a paper."""
+
+
+@commands.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("figure.png"), show_default=True
+)
+@click.option("--metric", "metrics", multiple=True, help=_METRICS)
+def plot(folders: tuple[Path, ...], out: Path, metrics: tuple[str, ...]) -> None:
+    """Draw the runs of several FOLDERS together.
+
+    Lines are means over the runs and bands one standard error; runs of one method count together.
+    """
+    from evoniche.plots import draw_runs, read_runs
+
+    try:
+        path = draw_runs([read_runs(folder) for folder in folders], out, metrics=metrics or None)
+    except (ValueError, OSError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"picture in {path}")
+>>>>>>> 92542fd (The command line lists, shows and exports stored runs)

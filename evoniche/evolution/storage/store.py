@@ -20,7 +20,7 @@ from evoniche.evolution.storage.identity import compare, identify
 from evoniche.evolution.storage.lock import only_writer
 from evoniche.evolution.storage.recorder import Recorder
 from evoniche.evolution.storage.replay import replay
-from evoniche.evolution.storage.tables import TABLES, flat, history, lineage, members, summary
+from evoniche.evolution.storage.tables import TABLES, flat, summary
 
 __all__ = ["Store", "recording"]
 
@@ -105,11 +105,16 @@ class Store:
 
     def history(self) -> Arrays:
         """The columns of `result.history`, as far as the run has come."""
-        return self._read(history)
+        return self.table("history")
 
     def members(self) -> Arrays:
-        """The members alive: "id", "first_parent", "mate" (-1 for none), "score", and "scores" (members, cases)."""
-        return self._read(members)
+        """The members alive, oldest first.
+
+        Returns:
+            Columns "id", "first_parent", "mate" (-1 for none) and "score" of shape (members,), and "scores" of shape
+            (members, cases).
+        """
+        return self.table("members")
 
     def lineage(self) -> Arrays:
         """All children of the run.
@@ -118,10 +123,25 @@ class Store:
             Columns of shape (children,): "id", "first_parent", "mate" (-1 for none), "ask", "score" (NaN while none is
             told), and, in evaluations told at that moment, "asked", "told" and "left" (-1 if that has not happened).
         """
-        return self._read(lineage)
+        return self.table("lineage")
 
-    def to_pandas(self, table: Literal["history", "members", "lineage"] = "history") -> Any:
-        """A table as a pandas.DataFrame; scores become a column for each case.
+    def table(self, name: str) -> Arrays:
+        """A table by its name: one of the above, or a phylogeny in the columns of the ALife data standard.
+
+        Args:
+            name: "history", "members", "lineage", "phylogeny", or "matriline", the tree of first parents, for programs
+                that know one parent alone (phylotrackpy).
+
+        Raises:
+            ValueError: Another name.
+        """
+        if name not in TABLES:
+            raise ValueError(f"the table must be one of {', '.join(TABLES)}, got {name!r}.")
+        with self._open() as database:
+            return TABLES[name](database, self._existing(database))
+
+    def to_pandas(self, table: str = "history") -> Any:
+        """A table by its name as a pandas.DataFrame; scores become a column for each case.
 
         Raises:
             ImportError: pandas is not installed.
@@ -130,7 +150,7 @@ class Store:
             import pandas as pd
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install pandas.") from error
-        return pd.DataFrame(flat(self._read(TABLES[table])))
+        return pd.DataFrame(flat(self.table(table)))
 
     def runs(self) -> list[dict[str, Any]]:
         """What is in the file: for each run its name, start, children asked and told, best score and seconds."""
@@ -153,11 +173,6 @@ class Store:
             yield database
         finally:
             database.close()
-
-    def _read(self, table: Any) -> Arrays:
-        with self._open() as database:
-            columns: Arrays = table(database, self._existing(database))
-            return columns
 
     def _existing(self, database: Database) -> RunRow:
         run = database.find(self.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,10 +88,17 @@ def summary(database: Database, run: RunRow) -> dict[str, Any]:
     }
 
 
-def phylogeny(database: Database, run: RunRow) -> dict[str, Any]:
-    """The lineage in the columns of the ALife data standard for phylogenies, which counts time in evaluations."""
+def phylogeny(database: Database, run: RunRow, mates: bool = True) -> Arrays:
+    """The lineage in the columns of the ALife data standard for phylogenies, with time in evaluations.
+
+    Args:
+        database: Where the run is.
+        run: The run.
+        mates: Whether both parents are ancestors, or the first one alone.
+    """
     table = lineage(database, run)
-    pairs = zip(table["first_parent"].tolist(), table["mate"].tolist(), strict=True)
+    second = table["mate"] if mates else table["first_parent"]
+    pairs = zip(table["first_parent"].tolist(), second.tolist(), strict=True)
     ancestors = [sorted({parent for parent in pair if parent >= 0}) for pair in pairs]
     return {
         "id": table["id"],
@@ -102,8 +110,13 @@ def phylogeny(database: Database, run: RunRow) -> dict[str, Any]:
 
 
 TABLES: dict[str, Callable[[Database, RunRow], Arrays]] = {
-    "history": history, "members": members, "lineage": lineage, "phylogeny": phylogeny,
+    "history": history,
+    "members": members,
+    "lineage": lineage,
+    "phylogeny": phylogeny,
+    "matriline": partial(phylogeny, mates=False),
 }
+"""All tables by name; a matriline is the tree of first parents, for programs that know one parent alone."""
 
 
 def flat(table: Arrays) -> Arrays:
