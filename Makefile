@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge digits tiny-llm niching clean
+.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge kills digits tiny-llm niching clean
 
 # The main job, small: both starts of the digits experiment, M2N2 against a plain GA.
 demo: .venv/.demo
@@ -45,6 +45,11 @@ wheel: .venv/.test
 	$(PYTHON) -m venv build/smoke
 	build/smoke/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt build/wheel/*.whl
 	cd build && smoke/bin/python ../.ci/smoke.py
+
+# What docs/reliability.md publishes: runs killed a thousand times, and two thousand damaged stores; half an hour.
+kills: .venv/.test
+	$(BIN)/python tests/evolution/kills.py 1000
+	$(BIN)/python tests/evolution/test_store_hostile.py 2000
 
 bench: .venv/.bench
 	$(BIN)/python tests/benchmarks

@@ -33,7 +33,7 @@ def named(path: Path) -> Iterator[None]:
     """Errors of SQLite as a `StoreError` that names the file and a way out."""
     try:
         yield
-    except (sqlite3.Error, OverflowError, OSError) as error:
+    except (sqlite3.Error, OverflowError, OSError, UnicodeError, MemoryError) as error:
         text = str(error).lower()
         known = [reason for key, reason in _REASONS if key in text]
         reason = known[0] if known else "it is damaged, or cannot be used: restore a copy, or give another file"

@@ -117,14 +117,14 @@ def _object(value: Any, deeper: Any) -> Any:
     if isinstance(value, functools.partial):
         return {"function": deeper(value.func), "args": deeper(value.args), "options": deeper(value.keywords)}
     if isinstance(value, types.MethodType):
-        return {"method": value.__qualname__, "of": deeper(value.__self__), "code": _code(value.__func__.__code__)}
+        return {"method": value.__name__, "of": deeper(value.__self__), "code": _code(value.__func__.__code__)}
     if isinstance(value, types.FunctionType):
         return _function(value, deeper)
     if isinstance(value, type):
         return value.__qualname__
     about = {"type": _type(value)}
     kind = type(value)
-    if not kind.__module__.startswith("evoniche"):  # those of evoniche are known by its version
+    if not _ours(kind):
         functions = [item for item in vars(kind).values() if isinstance(item, types.FunctionType)]
         about["code"] = _hash(*(_code(function.__code__) for function in functions))
     fields = attrs.fields_dict(kind) if attrs.has(kind) else getattr(kind, "__dataclass_fields__", {})
@@ -134,9 +134,7 @@ def _object(value: Any, deeper: Any) -> Any:
 def _function(function: types.FunctionType, deeper: Any) -> dict[str, Any]:
     """A function with all that it reads: its code, defaults, closure, and the data among the globals that it names."""
     code = function.__code__
-    about = {"function": function.__qualname__, "code": _code(code)}
-    if function.__module__.startswith("evoniche"):
-        return about
+    about = {"function": function.__name__, "code": _code(code)}
     closure = dict(_closure(function))
     names = {name: function.__globals__[name] for name in sorted(_names(code)) if name in function.__globals__}
     more = {
@@ -157,7 +155,12 @@ def _closure(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 def _is_data(value: Any) -> bool:
     """Whether a function's result follows from this: lists and other objects may be counters and caches."""
     plain = isinstance(value, bool | int | float | str | tuple | types.FunctionType) or is_array_api_obj(value)
-    return plain and not (isinstance(value, types.FunctionType) and value.__module__.startswith("evoniche"))
+    return plain and not (isinstance(value, types.FunctionType) and _ours(value))
+
+
+def _ours(thing: Any) -> bool:
+    """Whether this is evoniche's own, which is known by its version."""
+    return str(thing.__module__).startswith("evoniche")
 
 
 def _names(code: types.CodeType) -> set[str]:

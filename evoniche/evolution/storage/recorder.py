@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
@@ -66,6 +67,7 @@ class Recorder:
             after: Where it is going to stand.
             priced: Whether somebody had asked for the population's fitness before the call.
         """
+        self._confirm()
         if after.opened is not None:
             self._ask(after, after.opened, priced)
         elif after.told is not None:
@@ -94,7 +96,8 @@ class Recorder:
         made = int(children.ids[0]) >= given and self._genomes  # the first genomes are there anyway
         packed = pack_genomes(self._evolution.parts.genome, children.genomes) if made else None
         data = {"parents": children.parents, "priced": priced}
-        self._append("ask", data, packed, self._is(after), lambda: self._remember(children))
+        self._remember(children)  # as they are now: a scorer may change them in place
+        self._append("ask", data, packed, self._is(after), lambda: None)
 
     def _tell(self, after: Ledger, told: Offspring, priced: bool) -> None:
         ids = told.ids.tolist()
@@ -167,7 +170,11 @@ class Recorder:
         packed = pack_genomes(self._evolution.parts.genome, genome)
         if packed is not None:
             return digest_of(packed).encode()
+        file = io.BytesIO()
+        pickler = pickle.Pickler(file)
+        pickler.fast = True  # without memory, so that equal values give equal bytes
         try:
-            return blake2b(pickle.dumps(genome), digest_size=16).digest()
+            pickler.dump(genome)
         except Exception:
             return b""  # not to be told
+        return blake2b(file.getvalue(), digest_size=16).digest()

@@ -68,7 +68,8 @@ def members(database: Database, run: RunRow) -> Arrays:
     all_children = lineage(database, run)
     ids = np.array(sorted(rows), dtype=np.int64)
     columns = {name: all_children[name][ids] for name in ("id", "first_parent", "mate", "score")}
-    return {**columns, "scores": np.array([rows[child] for child in ids.tolist()]).reshape(len(ids), -1)}
+    scores = np.stack([rows[child] for child in ids.tolist()]) if rows else np.zeros((0, 0))
+    return {**columns, "scores": scores}
 
 
 def summary(database: Database, run: RunRow) -> dict[str, Any]:

@@ -1,0 +1,18 @@
+"""Runs that are killed again and again come to what they would have come to."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the harness forks")
+def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been():
+    harness = Path(__file__).with_name("kills.py")
+    command = [sys.executable, "-W", "error", str(harness), "20", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "different 0" in done.stdout
+    assert "scored too often 0" in done.stdout
