@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
 from typing import Any, Generic, Literal, final
 
 import attrs
@@ -21,7 +20,7 @@ from evoniche.evolution.ledger import Books, Ledger, better
 from evoniche.evolution.parts import Parts
 from evoniche.evolution.rehearsal import rehearse_on_genomes, rehearse_on_scores
 from evoniche.evolution.run import OneAtATime, Run
-from evoniche.evolution.storage import Store, recording
+from evoniche.evolution.storage import StoreLike, recording
 from evoniche.population import NOBODY, Individual, Offspring, Population
 from evoniche.randomness import fresh_seed, generator
 from evoniche.roles import Genome
@@ -164,7 +163,7 @@ class Evolution(Generic[G]):
         metrics: Mapping[str, Callable[[Evolution[G]], float]] | None = None,
         record_every: int | None = None,
         coverage_threshold: float = 0.5,
-        store: Store | str | PathLike[str] | None = None,
+        store: StoreLike | None = None,
         progress: bool = True,
     ) -> Result[G]:
         """Ask, score and tell until a budget is spent.

@@ -1,6 +1,6 @@
 """Runs in a file, from which they go on."""
 
 from evoniche.evolution.storage.errors import StoreError
-from evoniche.evolution.storage.store import Store, recording
+from evoniche.evolution.storage.store import Store, StoreLike, recording
 
-__all__ = ["Store", "StoreError", "recording"]
+__all__ = ["Store", "StoreError", "StoreLike", "recording"]

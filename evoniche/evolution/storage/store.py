@@ -22,7 +22,7 @@ from evoniche.evolution.storage.recorder import Recorder
 from evoniche.evolution.storage.replay import replay
 from evoniche.evolution.storage.tables import TABLES, flat, summary
 
-__all__ = ["Store", "recording"]
+__all__ = ["Store", "StoreLike", "recording"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -219,8 +219,12 @@ class Store:
             _log.info("{}: {!r} goes on after {} evaluations", self.path, self.name, evolution.evaluations)
 
 
+StoreLike = Store | str | os.PathLike[str]
+"""A store, or the path of one with the usual settings."""
+
+
 @contextmanager
-def recording(evolution: Any, store: Store | str | os.PathLike[str] | None) -> Iterator[None]:
+def recording(evolution: Any, store: StoreLike | None) -> Iterator[None]:
     """Keep what an evolution does in the block in a store, if there is one; see `Store.recording`."""
     if store is None:
         yield
