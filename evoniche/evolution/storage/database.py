@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -118,10 +119,10 @@ class Database:
         return next((row for row in self.runs() if row.name == name), None)
 
     def create(self, name: str, about: dict[str, Any]) -> RunRow:
-        """Begin a run."""
+        """Begin a run; one that another process has begun meanwhile is taken instead."""
         row = (name, json.dumps(about), time.time())
         with self._transaction():
-            self._connection.execute("INSERT INTO runs (name, about, started) VALUES (?, ?, ?)", row)
+            self._connection.execute("INSERT OR IGNORE INTO runs (name, about, started) VALUES (?, ?, ?)", row)
         found = self.find(name)
         assert found is not None
         return found
@@ -191,9 +192,9 @@ class Database:
 
     def withdraw(self, run: RunRow, digest: bytes) -> None:
         """Delete the last event if it is this one."""
-        with self._transaction():
-            number, last = self.last(run)
-            if last == digest:
+        number, last = self.last(run)
+        if last == digest:
+            with self._transaction():
                 self._delete(run, number)
 
     def damaged(self, run: RunRow, number: int, why: object = "") -> StoreError:
@@ -251,7 +252,19 @@ class Database:
         if application != _APPLICATION or tables != _TABLES:
             raise StoreError(f"{self.path}: it is no store of evoniche: give the name of another file.")
         if write:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._use_log()
+
+    def _use_log(self) -> None:
+        """Switch to SQLite's write-ahead log, which needs a moment in which nobody else is at work."""
+        late = time.monotonic() + _PATIENCE
+        while self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return  # where the file system cannot have one, SQLite goes on with its older way
+            except sqlite3.OperationalError:
+                if time.monotonic() > late:
+                    raise
+                time.sleep(0.01)
 
     def _create(self) -> None:
         for statement in _TABLES.values():
@@ -267,7 +280,7 @@ class Database:
 def _connect(path: Path, write: bool) -> sqlite3.Connection:
     """A connection that begins its transactions itself, and may be used by one thread after the other."""
     mode = "rwc" if write else "ro"
-    if not write and not Path(f"{path}-wal").exists() and not _may_write(path.parent):
+    if not write and not Path(f"{path}-wal").exists() and not os.access(path.parent, os.W_OK):
         mode = "ro&immutable=1"  # SQLite could not make the files that it shares with writers
     address = f"file:{quote(str(path.absolute()))}?mode={mode}"
     connection = sqlite3.connect(
@@ -275,12 +288,6 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
-
-
-def _may_write(folder: Path) -> bool:
-    import os
-
-    return os.access(folder, os.W_OK)
 
 
 def _digest(before: bytes, *content: object) -> bytes:

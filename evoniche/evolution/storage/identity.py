@@ -8,7 +8,6 @@ import platform
 import types
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import attrs
@@ -201,6 +200,8 @@ def _type(value: Any) -> str:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to load, and only needed here
+
     try:
         return version(package)
     except PackageNotFoundError:  # run from a folder
