@@ -1,1 +1,1 @@
-"""Problems, methods and comparisons that evoniche is measured on."""
+"""Problems and methods to measure evoniche against, and the comparison that runs them."""

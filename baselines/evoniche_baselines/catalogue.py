@@ -1,6 +1,6 @@
-"""Problems and methods by what a user writes: `name`, `name:option=value,option=value`, or `file.py:name`.
+"""Finds problems and methods by what a user writes: `name`, `name:option=value,option=value`, or `file.py:name`.
 
-A file may be a module as well: `my_package.problems:name`.
+A module may stand in place of a file: `my_package.problems:name`.
 """
 
 from __future__ import annotations
@@ -32,38 +32,50 @@ _MEANT = {
 
 
 def names(kind: str) -> list[str]:
-    """Every "problem" or "method" that is installed."""
+    """List the installed problems (`kind="problem"`) or methods (`kind="method"`).
+
+    >>> "max-sat" in names("problem"), "m2n2" in names("method")
+    (True, True)
+    """
     return sorted(_installed(_GROUPS[kind], tuple(sys.path)).names)
 
 
 @lru_cache(maxsize=16)
 def _installed(group: str, _path: tuple[str, ...]) -> EntryPoints:
-    """Looked up once: a comparison asks for the same names thousands of times."""
+    """Look the entry points up once: a comparison asks for the same names thousands of times."""
     return entry_points(group=group)
 
 
 def options(kind: str, name: str) -> dict[str, Any]:
-    """The options of a "problem" or "method" with their defaults; `inspect.Parameter.empty` where there is none.
+    """Return the options of a "problem" or "method" with their defaults.
+
+    An option without a default has `inspect.Parameter.empty`.
 
     Raises:
-        ValueError: There is none of this name.
+        ValueError: There is no problem or method of this name.
         ImportError: It needs a library that is not installed.
+
+    >>> options("method", "tournament")
+    {'size': 2, 'elites': 0}
     """
     found = find_method(name).start if kind == "method" else _find(kind, name)
     return {p.name: p.default for p in _options_of(found, skipped=2 if kind == "method" else 0)}
 
 
 def find_problem(spec: str, *, population_size: int | None = None) -> Problem:
-    """Make the problem that somebody asks for.
+    """Make the problem that a user asks for.
 
     Args:
         spec: `max-sat`, `max-sat:variables=50`, or `mine.py:problem:size=3`. The name stands for a function that
             returns a `Problem`, and the options are its arguments.
-        population_size: Members; the problem's own number when None.
+        population_size: The number of members; by default the problem's own.
 
     Raises:
         ValueError: There is no such problem, file, or option.
         ImportError: The problem needs a library that is not installed.
+
+    >>> find_problem("max-sat:variables=20").name
+    'max-sat (20 variables, 85 clauses, instance 0)'
     """
     name, options = _parse(spec)
     make = _find("problem", name)
@@ -81,7 +93,7 @@ def find_problem(spec: str, *, population_size: int | None = None) -> Problem:
 
 
 def find_method(spec: str) -> Method:
-    """The method that somebody asks for, with its options set.
+    """Find the method that a user asks for, and set its options.
 
     Args:
         spec: `m2n2`, `m2n2:alpha=0.5`, or `mine.py:method`. The name stands for a `Method`, or for a function
@@ -90,6 +102,9 @@ def find_method(spec: str) -> Method:
     Raises:
         ValueError: There is no such method, file, or option.
         ImportError: The method needs a library that is not installed.
+
+    >>> find_method("m2n2:alpha=0.5").label
+    'M2N2 (alpha=0.5)'
     """
     name, options = _parse(spec)
     found = _find("method", name)
@@ -109,7 +124,7 @@ def find_method(spec: str) -> Method:
 
 
 def _parse(spec: str) -> tuple[str, dict[str, Any]]:
-    """The name, and the options after its colon; the name of what is in a file is `file.py:name`."""
+    """Split the name from its options. A name in a file has a colon of its own, `file.py:name`."""
     parts = spec.split(":")
     length = 2 if "." in parts[0] else 1
     name = ":".join(parts[:length])
@@ -163,7 +178,7 @@ def _find_in_file(kind: str, file: str, attribute: str) -> Any:
 
 
 def _is(kind: str, value: Any, module: ModuleType) -> bool:
-    """Whether something in a file may be meant, rather than imported there or be of the other kind."""
+    """Say whether something in a file may be meant: it is defined there, and not of the other kind."""
     if isinstance(value, Method):
         return kind == "method"
     if not (inspect.isfunction(value) or inspect.isclass(value)) or value.__module__ != module.__name__:
@@ -172,7 +187,7 @@ def _is(kind: str, value: Any, module: ModuleType) -> bool:
 
 
 def _binds_a_run(function: Callable[..., Any]) -> bool:
-    """Whether it can be called with a problem and a seed, and is not a function of options with defaults."""
+    """Say whether it can be called with a problem and a seed, and is not a function of options with defaults."""
     parameters = inspect.signature(function).parameters.values()
     try:
         inspect.signature(function).bind_partial(None, 0)
@@ -182,7 +197,7 @@ def _binds_a_run(function: Callable[..., Any]) -> bool:
 
 
 def _takes_a_run(function: Any) -> bool:
-    """Whether it is written for a problem and a seed; options without a default may be two as well."""
+    """Say whether it is written for a problem and a seed, and not for two options without defaults."""
     if not callable(function) or not _binds_a_run(function):
         return False
     return not {"problem", "seed"}.isdisjoint(list(inspect.signature(function).parameters)[:2])
@@ -206,7 +221,7 @@ def _package(entry: EntryPoint) -> str:
 
 
 def _check_options(name: str, function: Callable[..., Any], options: dict[str, Any], skipped: int) -> None:
-    """Refuse options that the function does not have; the first `skipped` parameters are no options."""
+    """Refuse options that the function does not have. Its first `skipped` parameters are not options."""
     known = _options_of(function, skipped)
     if len(known) == len(inspect.signature(function).parameters) - skipped:  # none of them takes whatever is given
         names = [parameter.name for parameter in known]
@@ -219,6 +234,6 @@ def _check_options(name: str, function: Callable[..., Any], options: dict[str, A
 
 
 def _options_of(function: Callable[..., Any], skipped: int) -> list[inspect.Parameter]:
-    """What is given by name."""
+    """List the parameters that a user gives by name."""
     parameters = list(inspect.signature(function).parameters.values())[skipped:]
     return [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]

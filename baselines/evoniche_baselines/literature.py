@@ -1,8 +1,8 @@
-"""Does it agree with the literature? `python -m evoniche_baselines.literature niching FOLDER` runs it and prints it.
+"""Compares evoniche with the literature: `python -m evoniche_baselines.literature niching FOLDER` prints the tables.
 
-Finished runs are kept in the folder and not run again. What is printed is in baselines/results/niching.md; for `digits`
-in place of `niching`, in digits.md. With `--results FOLDER`, what each run ended with is written there as JSON, a file
-for each problem and method, and so are the curves of the experiments that have some.
+The folder keeps finished runs, which do not run again. The tables are published in baselines/results/niching.md; with
+`digits` in place of `niching`, in digits.md. With `--results FOLDER`, the final values of each run are written there as
+JSON, one file for each problem and method, and the curves of the experiments that have some as PNG.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ __all__ = ["EXPERIMENTS", "Experiment"]
 @final
 @attrs.frozen(kw_only=True)
 class Experiment:
-    """One claim of the literature, and the runs that test it."""
+    """A claim of the literature, and the runs that test it."""
 
     title: str
     problems: tuple[str, ...]
     expected: dict[str, str]
-    """Method -> what the literature has; a method without a known value has ""."""
+    """Method -> the value in the literature, or "" where none is known."""
     metric: str
     evaluations: int
     runs: int
     population: int | None = None
     settled: bool = False
-    """Take the mean over the second half of a run, for what fluctuates around an equilibrium, not its end."""
+    """Whether a run counts by the mean of its second half, because it fluctuates around an equilibrium."""
     tested: bool = False
-    """Compare each method with the first by Mann and Whitney's test."""
+    """Whether each method is compared with the first by the test of Mann and Whitney."""
     others: tuple[str, ...] = ()
-    """More metrics, of which a second table has the means."""
+    """More metrics; a second table shows their means."""
     curves: tuple[str, ...] = ()
-    """Metrics whose curves are drawn."""
+    """The metrics whose curves are drawn."""
 
     def run(self, folder: Path, jobs: int) -> Comparison:
-        """Run what is not there yet."""
+        """Run what is missing in the folder, `jobs` runs at a time."""
         return compare(
             self.problems,
             list(self.expected),
@@ -65,7 +65,7 @@ class Experiment:
         )
 
     def write(self, result: Comparison, folder: Path) -> None:
-        """What each run ended with, and the curves."""
+        """Write the final values of each run as JSON, and the curves as PNG, to a folder."""
         for (problem, method), rows in result.final.groupby(["problem", "method"]):
             runs = [
                 {"seed": int(seed), **of.dropna(subset="value").set_index("metric")["value"].to_dict()}
@@ -86,7 +86,7 @@ class Experiment:
                 figure.savefig(file, format="png", dpi=150)
 
     def table(self, result: Comparison) -> Iterator[str]:
-        """Lines of Markdown."""
+        """Yield the lines of the tables in Markdown."""
         values = _settled(result.over_time) if self.settled else result.final
         values = values[values["metric"] == self.metric]
         members = f" with {self.population} members" if self.population else ""
@@ -264,13 +264,13 @@ def _row(values: pd.DataFrame, problem: str, method: str, metric: str, expected:
 
 
 def _settled(over_time: pd.DataFrame) -> pd.DataFrame:
-    """The mean of each metric over the second half of each run."""
+    """Average each metric over the second half of each run."""
     late = over_time[over_time["evaluations"] > over_time["evaluations"].max() / 2]
     return late.groupby(["problem", "method", "run", "metric"], as_index=False)["value"].mean()
 
 
 def main() -> None:
-    """Run what is not there yet, and print the tables."""
+    """Run the experiments that are missing, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=list(EXPERIMENTS))
     parser.add_argument("folder", type=Path, help="where finished runs are kept")

@@ -1,4 +1,4 @@
-"""What is compared: methods, each told the same problem and allowed the same evaluations."""
+"""A method is what is compared: each gets the same problem and the same number of evaluations."""
 
 from __future__ import annotations
 
@@ -20,29 +20,37 @@ __all__ = ["Method", "Search", "method"]
 
 
 class Search(Protocol):
-    """A method at work: it asks for scores and is told them, and never scores anything itself."""
+    """A running method. It asks for scores and is told them; it never scores a solution itself."""
 
     def ask(self) -> Batch:
-        """Genomes to be scored next, as many as the method likes; at least one."""
+        """Return the genomes to be scored next: at least one, and as many as the method likes."""
 
     def tell(self, scores: NDArray[Any]) -> None:
-        """The scores (n, cases) of what was asked last."""
+        """Take the scores of the genomes asked last, shape (n, cases)."""
 
     def members(self) -> tuple[Batch, NDArray[Any]]:
-        """Genomes and scores of the solutions now alive, at least one after the first tell."""
+        """Return the genomes and scores of the solutions now alive: at least one after the first tell."""
 
 
 @final
 @attrs.frozen(eq=False)
 class Method:
-    """A way to search, by name.
+    """A search method with a name, and the problems that it can run on.
 
     Args:
-        name: As on the command line.
-        label: As in a table or legend.
-        start: `f(problem, seed, **options)` that gives an `Evolution` or a `Search`.
-        needs: What a problem has to offer, of `NEEDS`.
-        options: Given to `start`.
+        name: The name on the command line.
+        label: The name in tables and legends.
+        start: A function `f(problem, seed, **options)` that returns an `Evolution` or a `Search`.
+        needs: What a problem must offer; keys of `NEEDS`.
+        options: Keyword arguments that `start` is called with.
+
+    Raises:
+        ValueError: A need is not one of `NEEDS`.
+
+    >>> from evoniche_baselines.catalogue import find_method, find_problem
+    >>> search = find_method("tournament:size=3").search(find_problem("max-sat:variables=20"), seed=0)
+    >>> search.ask().shape
+    (100, 20)
     """
 
     name: str
@@ -57,15 +65,20 @@ class Method:
             raise ValueError(f"method {self.name}: needs must be of {', '.join(NEEDS)}, got {sorted(unknown)}.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By the name of its function, which `method` has replaced by the method itself."""
+        """Pickle by the name of the function, because `method` has put this object in the function's place."""
         start = self.start
         return _restored, (start.__module__, start.__qualname__, self.name, self.label, self.needs, self.options)
 
     def search(self, problem: Problem, seed: int) -> Search:
         """Begin a run.
 
+        Args:
+            problem: The problem to solve.
+            seed: Fixes the run.
+
         Raises:
-            ValueError: The problem lacks what the method needs, or there is no such option.
+            ValueError: The problem lacks what the method needs, or `start` returns something else.
+            TypeError: `start` does not have one of the options.
         """
         self.check(problem)
         started = self.start(problem.begun(seed), seed, **self.options)
@@ -77,10 +90,10 @@ class Method:
         return started
 
     def check(self, problem: Problem) -> None:
-        """Refuse a problem that lacks what the method needs.
+        """Check that a problem offers what the method needs.
 
         Raises:
-            ValueError: It does.
+            ValueError: It does not; the message says what is missing.
         """
         missing = [need for need in NEEDS if need in self.needs - problem.offers]
         if missing:
@@ -96,12 +109,19 @@ def _restored(
 
 
 def method(label: str, *, name: str | None = None, needs: tuple[str, ...] = ()) -> Callable[[Any], Method]:
-    """Make a `Method` of a function `f(problem, seed, **options)`.
+    """Make a `Method` of the function `f(problem, seed, **options)` that is decorated.
 
     Args:
-        label: As in a table or legend.
-        name: As on the command line; the function's with hyphens when None.
-        needs: What a problem has to offer, of `NEEDS`.
+        label: The name in tables and legends.
+        name: The name on the command line. By default it is the function's, with hyphens.
+        needs: What a problem must offer; keys of `NEEDS`.
+
+    >>> from evoniche.algorithms import m2n2
+    >>> @method("M2N2 with a small population", needs=("cases",))
+    ... def small_m2n2(problem, seed, *, size=5):
+    ...     return m2n2(genome=problem.genome, initial=problem.initial, population_size=size, seed=seed)
+    >>> small_m2n2.name
+    'small-m2n2'
     """
 
     def decorate(start: Callable[..., Evolution | Search]) -> Method:
@@ -112,7 +132,7 @@ def method(label: str, *, name: str | None = None, needs: tuple[str, ...] = ()) 
 
 @final
 class _OfEvolution:
-    """An `Evolution` as a `Search`."""
+    """Makes a `Search` of an `Evolution`."""
 
     def __init__(self, evolution: Evolution, *, stepwise: bool) -> None:
         self.evolution, self._stepwise = evolution, stepwise

@@ -1,4 +1,4 @@
-"""Tasks in processes of their own, with one bar for what all of them do."""
+"""Runs tasks in separate processes, with one progress bar for all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _interrupted = False  # of a worker: Ctrl-C came when it had no task
 
 
 def advance(steps: int) -> None:
-    """Called by a task: it has done so many steps more."""
+    """Move the progress bar on by so many steps; a task calls this while it works."""
     if _counter is not None:
         with _counter.get_lock():
             _counter.value += steps
@@ -39,24 +39,28 @@ def each(
     progress: bool = True,
     unit: str = "eval",
 ) -> Generator[tuple[int, Any], None, None]:
-    """Call `function(*task)` for each task, some at a time, each on one thread.
+    """Call `function(*task)` for each task, `jobs` at a time, each on one thread.
 
-    After a Ctrl-C, which reaches the processes too, no more tasks are begun; those that are under way end as their
-    function has it, and what comes of them is yielded still.
+    After a Ctrl-C, which reaches the other processes too, no new task begins. A task that is under way ends as its
+    function decides, and its result is still yielded.
 
     Args:
-        function: Found by name in another process, as everything it is given.
-        tasks: Its arguments.
-        jobs: Processes; 1 stays in this one.
-        steps: How often all tasks together `advance`, for the bar.
-        progress: Show the bar on standard error.
-        unit: Of the steps.
+        function: The function. Other processes import it by name, so it and its arguments must be picklable.
+        tasks: The arguments of each call.
+        jobs: The number of processes; with 1, everything runs in this process.
+        steps: The total of the steps that the tasks report with `advance`; the length of the bar.
+        progress: Whether to show the bar on standard error.
+        unit: The unit of a step, shown at the bar.
 
     Yields:
-        The number of a task and what came of it, as they end.
+        The position of a task and its result, in the order in which tasks end.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C ended a task before it came to a result.
+        KeyboardInterrupt: Ctrl-C ended a task before it had a result.
+        Exception: Whatever a task raises, after the tasks beside it have ended.
+
+    >>> sorted(each(pow, [(2, 3), (5, 2)], jobs=1, steps=2, progress=False))
+    [(0, 8), (1, 25)]
     """
     with tqdm(
         total=steps, unit=unit, unit_scale=True, disable=not progress, dynamic_ncols=True, desc=f"{len(tasks)} runs"
@@ -118,7 +122,7 @@ def _elsewhere(
 
 @contextmanager
 def _ctrl_c_put_off() -> Iterator[None]:
-    """Until the end of the block, where the system can do that."""
+    """Hold back Ctrl-C until the end of the block, where the system can do that."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -130,7 +134,7 @@ def _ctrl_c_put_off() -> Iterator[None]:
 
 
 class _Counter:
-    """Steps of this process alone, which go to the bar at once."""
+    """Counts the steps of this process alone, and shows them at once."""
 
     def __init__(self, bar: tqdm) -> None:
         self._bar = bar
@@ -155,7 +159,7 @@ def _share(counter: Any) -> None:
 
 
 def _begin(counter: Any) -> None:
-    """In a worker, before its first task."""
+    """Prepare a worker process before its first task."""
     _share(counter)
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # for libraries that are loaded with the task
     threadpool_limits(1)
@@ -171,7 +175,7 @@ def _remember(*_: object) -> None:
 
 
 def _call(function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
-    """In a worker: Ctrl-C interrupts a task, the next one when it comes between two, and never the worker itself."""
+    """Call the function in a worker. Ctrl-C interrupts this task, or the next if none runs, and never the worker."""
     if signal.getsignal(signal.SIGINT) is not _remember:
         return function(*task)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""What a method is given: a problem says what it offers, and methods say what they need of it."""
+"""A problem says what it offers, and a method what it needs; a method runs on the problems that offer it all."""
 
 from __future__ import annotations
 
@@ -24,19 +24,23 @@ NEEDS = {
     "mutation": "a mutation",
     "seeds": "seed solutions to begin with",
 }
-"""What a method may need of a problem, and what that means."""
+"""The properties that a method may need of a problem, each with its meaning."""
 
 
 @final
 @attrs.frozen(eq=False)
 class Descriptor:
-    """What kind of solution it is, as opposed to how good: the axes of MAP-Elites' grid.
+    """A behaviour descriptor: it says of what kind a solution is, not how good. It spans the grid of MAP-Elites.
 
     Args:
-        measure: `f(genomes, scores)` of shape (n, len(cells)).
+        measure: A function `f(genomes, scores)` that returns the place on each axis, shape (n, axes).
         low: The lower end of each axis.
         high: The upper end of each axis.
-        cells: How many cells each axis has.
+        cells: The number of cells on each axis.
+
+    >>> ones = Descriptor(lambda genomes, scores: genomes.sum(axis=1, keepdims=True), low=(0,), high=(8,), cells=(4,))
+    >>> ones.cell(np.array([[0, 1, 0], [1, 1, 1]]), scores=np.zeros((2, 1)))
+    array([0, 1])
     """
 
     measure: Callable[[Batch, NDArray[Any]], ArrayLike]
@@ -45,7 +49,7 @@ class Descriptor:
     cells: tuple[int, ...]
 
     def cell(self, genomes: Batch, scores: NDArray[Any]) -> NDArray[np.intp]:
-        """The number of each solution's cell, shape (n,); what lies outside counts to the cell at the edge."""
+        """Return the number of each solution's cell, shape (n,). Solutions outside the grid go to the nearest cell."""
         low, high, cells = map(np.asarray, (self.low, self.high, self.cells))
         measured = np.asarray(self.measure(genomes, scores), dtype=np.float64)  # (n, axes)
         place = ((measured - low) / (high - low) * cells).astype(np.intp)
@@ -55,15 +59,15 @@ class Descriptor:
 @final
 @attrs.frozen(eq=False)
 class RealVectors:
-    """How the genomes are vectors of real numbers, for methods that know nothing else.
+    """Describes solutions as vectors of real numbers, for methods that search such vectors only (CMA-ES, say).
 
     Args:
-        size: Numbers in a vector.
-        start: `f(rng)`: where a search begins, shape (size,).
-        std: How far it looks at first.
-        low: Lower bound, one number or one for each place; None for none.
-        high: Upper bound.
-        decode: Vectors of shape (n, size) as a batch of genomes; the vectors themselves unless given.
+        size: The length of a vector.
+        start: A function `f(rng)` that returns the point where a search begins, shape (size,).
+        std: The standard deviation of the first steps, in the units of the vector.
+        low: The lower bound: one number, or one for each place. None means no bound.
+        high: The upper bound, likewise.
+        decode: A function that makes a batch of genomes of vectors (n, size). By default the vectors are the genomes.
     """
 
     size: int
@@ -77,34 +81,39 @@ class RealVectors:
 @final
 @attrs.frozen(eq=False, kw_only=True)
 class Problem:
-    """A problem that methods are compared on.
+    """A problem on which methods are compared.
 
-    Whatever is drawn to make it (an instance, say) follows from its options, so every run of a comparison is about the
-    same problem, also in another process.
+    Everything random in it (an instance, say) must follow from its options, so that every run of a comparison, also in
+    another process, works on the same problem.
 
     Args:
-        name: As a reader should see it: name and options.
-        genome: The representation. Its `distance` serves where there is a `radius`.
-        scorer: Scores (n, cases), finite, never negative, higher is better.
-        cases: How many.
-        crossover: For two parents; None where there is none that makes sense.
-        mutation: For one child; None where nothing is mutated.
-        initial: What every run begins with, or how many random genomes; as many as there are members when None. A
-            function `f(seed)` makes what a run of this seed begins with.
-        population_size: Members, unless the comparison says otherwise.
-        target: The mean score at which the problem is solved; None where nobody knows.
-        held_out: Scores the best on cases that no method has seen.
-        radius: How far apart two solutions of one niche may be.
-        descriptor: What MAP-Elites illuminates.
-        vector: The genomes as vectors of real numbers.
-        niches: `f(genomes, scores)`: how many distinct niches these solutions hold.
-        metrics: More to report of the solutions alive: name -> `f(genomes, scores)`.
-        details: `f(genomes, scores)` -> name -> value: what is measured of the last solutions alive, once. It goes into
-            the tables of a comparison, and not into its pictures.
-        stepwise: Whether an `Evolution` is asked for the first genomes in its own batches, as `Evolution.run` does, and
-            not for all at once. A run draws other numbers then, and is otherwise the same.
+        name: The name for a reader, with the options.
+        genome: The representation. Methods may use its `distance` where the problem has a `radius`.
+        scorer: Returns scores of shape (n, cases): finite, never negative, higher is better.
+        cases: The number of cases.
+        crossover: Makes a child of two parents; None where crossover makes no sense.
+        mutation: Changes a child; None where nothing is mutated.
+        initial: The genomes that every run begins with, or the number of random ones. By default a run begins with
+            `population_size` random genomes. A function `f(seed)` makes the genomes for the run with this seed.
+        population_size: The number of members, unless the comparison sets it.
+        target: The mean score at which the problem counts as solved; None where it is not known.
+        held_out: Scores the best solution on cases that no method has seen.
+        radius: The greatest distance between two solutions of one niche.
+        descriptor: The behaviour descriptor, for MAP-Elites and CMA-ME.
+        vector: Describes the genomes as vectors of real numbers, where they are such vectors.
+        niches: A function `f(genomes, scores)` that counts the distinct niches which these solutions hold.
+        metrics: More metrics of the solutions alive: name -> `f(genomes, scores)`.
+        details: A function `f(genomes, scores)` that returns name -> value. It is called once, on the solutions alive
+            at the end. Its values go into the tables of a comparison, and not into the pictures.
+        stepwise: Whether an `Evolution` asks for the first genomes in batches of its own size, as `Evolution.run` does,
+            or for all at once. The two ways draw different random numbers; nothing else differs.
         threshold: The score from which a case counts as solved, in coverage and entropy.
-        seeds: Whether `initial` are solutions worth mixing (trained models, specialists).
+        seeds: Whether the `initial` genomes are solutions worth mixing, such as trained models or specialists.
+
+    >>> from evoniche import BinaryGenome
+    >>> problem = Problem(name="8 ones", genome=BinaryGenome(8), scorer=lambda genomes: genomes * 1.0, cases=8)
+    >>> sorted(problem.offers)
+    ['cases']
     """
 
     name: str
@@ -128,12 +137,12 @@ class Problem:
     seeds: bool = False
 
     def begun(self, seed: int) -> Problem:
-        """This problem as a run of this seed has it, in which `initial` is no function."""
+        """Return the problem for the run with this seed: where `initial` is a function, its result takes its place."""
         return attrs.evolve(self, initial=self.initial(seed)) if callable(self.initial) else self
 
     @property
     def offers(self) -> frozenset[str]:
-        """Which of `NEEDS` are met."""
+        """The keys of `NEEDS` that the problem offers."""
         met = {
             "cases": self.cases > 1,
             "distance": self.radius is not None,

@@ -1,4 +1,4 @@
-"""`evoniche compare`."""
+"""The command `evoniche compare`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def split_methods(texts: Sequence[str]) -> list[str]:
-    """Names apart, options together: a comma before `word=` goes on with the options of a method.
+    """Split names at commas, but not before `word=`, where the options of a method go on.
 
     >>> split_methods(["m2n2:alpha=0.5,ga", "antigen:sample_size=5,draws=20"])
     ['m2n2:alpha=0.5', 'ga', 'antigen:sample_size=5,draws=20']
@@ -65,16 +65,16 @@ def _show_list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="Methods; the others are tested against the first. May be repeated. A comma before `word=` separates options: "
     "m2n2:alpha=0.5,ga are two methods, antigen:sample_size=5,draws=20 is one.",
 )
-@click.option("--runs", type=click.IntRange(min=1), default=30, help="Of each method on each problem.")
+@click.option("--runs", type=click.IntRange(min=1), default=30, help="Runs of each method on each problem.")
 @click.option("--evaluations", type=click.IntRange(min=1), default=20_000, help="Solutions scored in each run.")
-@click.option("--population", type=click.IntRange(min=2), show_default="each problem's own", help="Members.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the first run; the others count on from it.")
+@click.option("--population", type=click.IntRange(min=2), show_default="each problem's own", help="Number of members.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the first run; the others count on.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=cores,
     show_default="the processor's cores",
-    help="Runs at a time, each on one thread.",
+    help="Runs at the same time, each on one thread.",
 )
 @click.option(
     "--out",
@@ -138,7 +138,7 @@ def compare(
 
 @contextmanager
 def _writable(out: Path) -> Iterator[None]:
-    """A folder that can be written, which is found out before the runs; gone again when nothing came into it."""
+    """Check before the runs that a folder can be written, and remove it when nothing was."""
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ def _interrupted(when: str) -> click.ClickException:
 
 
 def _explained(error: Exception) -> str:
-    """What a user reads; the log has the traceback."""
+    """Say what a user needs to read; the log has the traceback."""
     text = f"{type(error).__name__}: {error}"
     where = [note.removeprefix("in ") for note in getattr(error, "__notes__", ()) if _OF_A_RUN.match(note)]
     if not where and isinstance(error, ValueError | ImportError | OSError):
@@ -176,7 +176,7 @@ def _explained(error: Exception) -> str:
 
 
 def _print(comparison: Comparison) -> None:
-    """A table for each problem, on standard output."""
+    """Print a table for each problem on standard output."""
     final = comparison.final
     best, niches = summary(final, "best"), summary(final, "niches")
     reached = success(final).set_index(["problem", "method"])
@@ -195,7 +195,7 @@ def _print(comparison: Comparison) -> None:
 
 
 def _describe(kind: str, line: Callable[[str], tuple[str, str]]) -> None:
-    """A line for each name, and its options below; what is missing is said in its place."""
+    """Print a line for each name and its options below it, or what is missing in their place."""
     names = catalogue.names(kind)
     width = max(map(len, names), default=0)
     for name in names:
@@ -214,7 +214,7 @@ def _describe(kind: str, line: Callable[[str], tuple[str, str]]) -> None:
 
 
 def _default(value: Any) -> str:
-    """As it is written on the command line."""
+    """Write a value as the command line has it."""
     if value is inspect.Parameter.empty:
         return "..."
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

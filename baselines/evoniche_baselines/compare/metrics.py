@@ -1,4 +1,4 @@
-"""Which metrics a reader is shown, in which order, and how they are called."""
+"""Says which metrics a reader sees, in which order, and under which names."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ _NOT_SHOWN = ("best_member", *ONLY_IN_THE_END)  # the best member is hardly ever
 
 
 def label(metric: str) -> str:
-    """As in a table or on an axis."""
+    """Return the name of a metric for tables and axes.
+
+    >>> label("qd_score"), label("share of A")
+    ('QD score', 'share of A')
+    """
     return _LABELS.get(metric, metric.replace("_", " "))
 
 
 def main_metrics(metrics: Iterable[str]) -> list[str]:
-    """Those to be shown of what was recorded over time, in order: the general ones, then the problem's own.
+    """Choose the metrics over time that a report shows: first the general ones in order, then the problem's own.
 
     >>> main_metrics(["share of A", "best_member", "mean", "best"])
     ['best', 'mean', 'share of A']

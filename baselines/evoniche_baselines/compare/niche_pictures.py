@@ -1,4 +1,4 @@
-"""Pictures of one population's niches: who solves what, and who attracts whom."""
+"""Draws the niches of a population: who solves what, and who attracts whom."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ _SHARP = 250  # about as many points as a panel has
 
 
 def order_by_niche(scores: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """An order of members in which a niche stands together, and one of cases that puts each beside its solvers.
+    """Order members so that those of a niche stand together, and cases so that each is beside its solvers.
 
-    Members by hierarchical clustering (average linkage of the sums of absolute differences). Cases by the mean place
-    of those who solve them, weighted by their scores; cases that nobody solves come last.
+    Members are ordered by hierarchical clustering (average linkage, sum of absolute differences). Cases are ordered by
+    the mean place of those who solve them, weighted by their scores; cases that nobody solves come last.
 
     Args:
         scores: Shape (members, cases).
 
     Returns:
-        Positions of members, shape (members,), and of cases, shape (cases,).
+        The positions of the members in this order, shape (members,), and those of the cases, shape (cases,).
+
+    >>> members, cases = order_by_niche(np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]]))
+    >>> members.tolist(), cases.tolist()
+    ([1, 0, 2], [1, 0, 2])
     """
     scores = np.asarray(scores, dtype=np.float64)
     rows, inverse = np.unique(scores, axis=0, return_inverse=True)
@@ -46,7 +50,12 @@ def order_by_niche(scores: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDAr
 
 
 def draw_scores(comparison: Comparison, problem: str) -> Figure:
-    """Scores of the members, ordered by niche, in the end of each method's first run: members x cases."""
+    """Draw the scores (members x cases) at the end of each method's first run, ordered by niche.
+
+    Args:
+        comparison: What `compare` returned.
+        problem: The name of the problem in its tables.
+    """
     runs = _first_runs(comparison, problem)
     top = max(float(scores.max()) for scores in runs.values())
     figure, axes = _panels(len(runs), f"{comparison.problems[problem]}: scores of members (rows) on cases (columns)")
@@ -58,9 +67,13 @@ def draw_scores(comparison: Comparison, problem: str) -> Figure:
 
 
 def draw_attraction(comparison: Comparison, problem: str) -> Figure:
-    """Attraction between the members of each method's first run in the end, ordered by niche: first parent x mate.
+    """Draw the attraction (first parents x mates) at the end of each method's first run, ordered by niche.
 
-    Each matrix is in parts of its largest value.
+    The values of each matrix are divided by its largest one.
+
+    Args:
+        comparison: What `compare` returned.
+        problem: The name of the problem in its tables.
     """
     runs = _first_runs(comparison, problem)
     title = f"{comparison.problems[problem]}: attraction of first parents (rows) to mates (columns)"
@@ -76,7 +89,7 @@ def draw_attraction(comparison: Comparison, problem: str) -> Figure:
 
 
 def _first_runs(comparison: Comparison, problem: str) -> dict[str, NDArray[np.floating]]:
-    """Method -> scores of its first run that is there: nobody has chosen a fine one."""
+    """Return the scores of each method's first run that is there, so that nobody picks a good-looking one."""
     runs: dict[str, NDArray[np.floating]] = {}
     for (name, method, _), scores in sorted(comparison.scores.items(), key=lambda item: item[0][2]):
         if name == problem:
@@ -96,7 +109,7 @@ def _panels(count: int, title: str) -> tuple[Figure, list[Any]]:
 
 
 def _scale(figure: Figure, axes: list[Any], image: Any, text: str) -> None:
-    """What the colours mean: one bar for all, about as high as two panels."""
+    """Add one colour bar for all panels, about as high as two of them."""
     rows = -(-len(axes) // _COLUMNS)
     bar = figure.colorbar(image, ax=axes, shrink=min(0.9, 1.8 / rows), aspect=20, fraction=0.04, anchor=(0.0, 1.0))
     bar.set_label(text, fontsize="small")

@@ -1,4 +1,4 @@
-"""Pictures of a comparison, as matplotlib figures: the caller says where they go."""
+"""Draws a comparison as matplotlib figures, which the caller saves."""
 
 from __future__ import annotations
 
@@ -29,16 +29,20 @@ _THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 
 def at_evaluations(records: pd.DataFrame, grid: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The runs of one method and metric, read off at the same numbers of evaluations.
+    """Read off the runs of one method and metric at the same numbers of evaluations.
 
-    Methods record at different ones. Between two records the earlier one holds; there is none before the first.
+    Methods record at different numbers. Between two records the earlier one holds.
 
     Args:
-        records: Rows of `Comparison.over_time`.
-        grid: Evaluations, ascending.
+        records: The rows of `Comparison.over_time` for one problem, method and metric.
+        grid: Numbers of evaluations, ascending.
 
     Returns:
-        Shape (runs, len(grid)), NaN before a run's first record.
+        The values, shape (runs, len(grid)); NaN before the first record of a run.
+
+    >>> records = pd.DataFrame({"run": [0, 0], "evaluations": [10, 20], "value": [0.5, 0.75]})
+    >>> at_evaluations(records, np.array([5, 15, 25]))
+    array([[ nan, 0.5 , 0.75]])
     """
     rows = []
     for _, run in records.groupby("run", sort=True):
@@ -49,15 +53,15 @@ def at_evaluations(records: pd.DataFrame, grid: NDArray[np.floating]) -> NDArray
 
 
 def draw_curves(comparison: Comparison, problem: str, metrics: Sequence[str] | None = None) -> Figure:
-    """A panel for each metric over evaluations, a line for each method.
+    """Draw each metric over evaluations: a panel for each metric, with a line for each method.
 
-    Lines are interquartile means of the runs, bands the middle half of them. Where the problem has a target, another
-    panel shows the share of runs that have reached it.
+    A line is the interquartile mean of the runs, its band the middle half of them. Where the problem has a target,
+    another panel shows the share of runs that have reached it.
 
     Args:
-        comparison: What came of it.
-        problem: Which, by its name in the tables.
-        metrics: Which; those that a report shows when None.
+        comparison: What `compare` returned.
+        problem: The name of the problem in its tables.
+        metrics: The metrics to draw; by default those that a report shows.
     """
     table = comparison.over_time[comparison.over_time["problem"] == problem]
     final = comparison.final[comparison.final["problem"] == problem]
@@ -90,15 +94,15 @@ def draw_curves(comparison: Comparison, problem: str, metrics: Sequence[str] | N
 
 
 def draw_boxes(comparison: Comparison, problem: str, metrics: Sequence[str] | None = None) -> Figure:
-    """The runs' ends: a panel for each metric and a row for each method, with the box of its quartiles and every run.
+    """Draw the final values: a panel for each metric and, for each method, a box of the quartiles and every run.
 
-    Whiskers reach to the furthest run within 1.5 times the box. Runs that did not reach the target are not among
-    those of evaluations to target.
+    The whiskers reach to the furthest run within 1.5 lengths of the box. The panel "evaluations to target" leaves out
+    the runs that did not reach the target.
 
     Args:
-        comparison: What came of it.
-        problem: Which, by its name in the tables.
-        metrics: Which; those that a report shows, evaluations to target and seconds when None.
+        comparison: What `compare` returned.
+        problem: The name of the problem in its tables.
+        metrics: The metrics to draw; by default those that a report shows, evaluations to target, and seconds.
     """
     table = comparison.final[comparison.final["problem"] == problem].dropna(subset="value")
     there = set(table["metric"])
@@ -124,11 +128,11 @@ def draw_boxes(comparison: Comparison, problem: str, metrics: Sequence[str] | No
 
 
 def draw_critical_difference(result: Friedman, labels: dict[str, str]) -> Figure:
-    """Average ranks over the problems, the best on the left; bars join methods that do not differ (Demsar 2006).
+    """Draw average ranks over the problems, the best on the left; bars join methods that do not differ (Demsar 2006).
 
     Args:
-        result: Of `statistics.friedman`.
-        labels: What a reader should call each method.
+        result: What `statistics.friedman` returned.
+        labels: Method -> its name for a reader.
     """
     from scikit_posthocs import critical_difference_diagram
 
@@ -165,7 +169,7 @@ def draw_critical_difference(result: Friedman, labels: dict[str, str]) -> Figure
 def _panels(
     count: int, title: str, width: float, height: float, most: int = 3, *, share_y: bool = False
 ) -> tuple[Figure, list[Any]]:
-    """Axes in as few rows as there can be, filled as evenly as they can, none empty."""
+    """Make axes in as few rows as possible, filled as evenly as possible, and leave none empty."""
     columns = -(-count // -(-count // most))
     rows = -(-count // columns)
     figure = Figure(figsize=(width * columns + 1.6, height * rows + 0.4), layout="constrained")
@@ -180,7 +184,7 @@ def _panels(
 
 
 def _style(number: int) -> dict[str, Any]:
-    """Of a method's line: no two of 32 are the same."""
+    """Choose the line of a method: no two of 32 look the same."""
     return {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _LINES[number // len(_COLOURS) % len(_LINES)]}
 
 
@@ -194,7 +198,7 @@ def _draw_curve(axis: Any, grid: NDArray[Any], values: NDArray[Any], style: dict
 
 
 def _scale(axis: Any, side: str, metric: str, values: NDArray[np.float64]) -> None:
-    """Limits and ticks that values can have: none below 0 or above 1 where no value is, whole numbers for counts."""
+    """Set limits and ticks that fit the values: none below 0 or above 1 where no value is, whole numbers for counts."""
     values = values[np.isfinite(values)]
     if not len(values):
         return
@@ -235,7 +239,7 @@ def _draw_box(axis: Any, place: int, values: NDArray[Any], colour: str) -> None:
 
 
 def _legend(figure: Figure, comparison: Comparison, methods: Sequence[str]) -> None:
-    """Beside the panels: one for all."""
+    """Put one legend for all panels beside them."""
     lines = [Line2D([], [], linewidth=1.8, **_style(number)) for number in range(len(methods))]
     names = [comparison.methods[method] for method in methods]
     figure.legend(lines, names, loc="outside right upper", frameon=False, fontsize="small", handlelength=2.6)

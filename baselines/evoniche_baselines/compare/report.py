@@ -1,4 +1,4 @@
-"""A comparison as a folder: tables, pictures, and a report in Markdown and HTML."""
+"""Writes a comparison to a folder: tables, pictures, and a report in Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def write_report(
 ) -> Path:
     """Write over_time, final (Parquet and CSV), summary.csv, tests.csv, pictures/, report.md and report.html.
 
-    Tests are against the first method. What is there by these names is replaced, all of pictures/*.png too.
+    The tests compare each method with the first. Files of these names are replaced, and all of pictures/*.png.
 
     Args:
-        comparison: What came of `compare`.
-        folder: Where to; made when it is not there.
-        command: How to make it again.
-        population_size: As it was asked for.
+        comparison: What `compare` returned.
+        folder: The folder to write to; it is made if it is missing.
+        command: The command that makes the comparison again, for the report.
+        population_size: The number of members that `compare` was called with, for the report.
 
     Returns:
-        The path of report.html, which needs no other file.
+        The path of report.html, a page that needs no other file.
 
     Raises:
         OSError: The folder cannot be written.
@@ -92,12 +92,12 @@ def write_report(
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Count the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def iqm_with_interval(summary: pd.DataFrame, problem: str, method: str, metric: str) -> str:
-    """`0.91 [0.89, 0.93]` of a table of `statistics.summary`; a dash where there is no such row."""
+    """Format a row of `statistics.summary` as `0.91 [0.89, 0.93]`; a dash where there is no such row."""
     of = (summary["problem"] == problem) & (summary["method"] == method) & (summary["metric"] == metric)
     if not of.any():
         return "-"
@@ -183,7 +183,7 @@ def _shown(comparison: Comparison, problem: str) -> list[str]:
 
 
 def _reached(comparison: Comparison, problem: str, summary: pd.DataFrame) -> str:
-    """The table of what each method ended with."""
+    """Make the table of the final values of each method."""
     of = summary[summary["problem"] == problem]
     shown = _shown(comparison, problem)
     success = statistics.success(comparison.final)
@@ -205,7 +205,7 @@ def _reached(comparison: Comparison, problem: str, summary: pd.DataFrame) -> str
 
 
 def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
-    """The table of tests against the first method."""
+    """Make the table of tests against the first method."""
     of = tests[tests["problem"] == problem]
     metrics = [m for m in (*_shown(comparison, problem), ONLY_IN_THE_END[0]) if m in set(of["metric"])]
     rows = []
@@ -230,7 +230,7 @@ def _test(row: pd.Series) -> str:
 
 
 def _over_problems(comparison: Comparison, folder: Path) -> str:
-    """Ranks over several problems, of each general metric there is."""
+    """Rank the methods over several problems, by each general metric there is."""
     from evoniche_baselines.compare.pictures import draw_critical_difference
 
     parts = []
@@ -264,7 +264,7 @@ _HOW_TO_READ = """## How to read this
 
 
 def _html(text: str, folder: Path) -> str:
-    """The Markdown as one page, with its pictures inside."""
+    """Turn the Markdown into one HTML page that holds its pictures."""
     from markdown_it import MarkdownIt
 
     def embedded(match: re.Match[str]) -> str:
@@ -291,7 +291,7 @@ def _number(value: float, infinite: str = "not reached") -> str:
 
 
 def _ranges(numbers: list[int]) -> str:
-    """`0 to 4, 7`."""
+    """Write whole numbers as ranges: `0 to 4, 7`."""
     starts = [n for n in numbers if n - 1 not in numbers]
     ends = [n for n in numbers if n + 1 not in numbers]
     return ", ".join(f"{a} to {b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))

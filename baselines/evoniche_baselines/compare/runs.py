@@ -1,4 +1,4 @@
-"""One run of one method on one problem, and what is measured of it."""
+"""Runs one method on one problem, and measures the run."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ __all__ = ["Run", "Task", "run"]
 @final
 @attrs.frozen
 class Task:
-    """What one run is about; two runs of equal tasks are the same, bit for bit."""
+    """Defines one run: two runs of equal tasks are the same, bit for bit."""
 
     problem: str | Callable[[], Problem]
-    """As `catalogue.find_problem` takes it, or a function that makes the problem."""
+    """A name for `catalogue.find_problem`, or a function that makes the problem."""
     method: str | Method
-    """As `catalogue.find_method` takes it, or the method itself."""
+    """A name for `catalogue.find_method`, or the method itself."""
     seed: int
     evaluations: int
     population_size: int | None = None
-    """Members; the problem's own number when None."""
+    """The number of members; by default the problem's own."""
     records: int = 100
-    """How often its state is recorded, at least."""
+    """The least number of records of the state of the run."""
 
     @property
     def problem_name(self) -> str:
-        """What the problem is called in tables and files: what was asked for.
+        """The name of the problem in tables and files, as it was asked for.
 
         Raises:
-            ValueError: A function without a name.
+            ValueError: The problem is a function without a name.
         """
         if isinstance(self.problem, str):
             return self.problem
@@ -55,19 +55,19 @@ class Task:
 
     @property
     def method_name(self) -> str:
-        """What the method is called in tables and files."""
+        """The name of the method in tables and files."""
         return self.method if isinstance(self.method, str) else self.find_method().name
 
     @property
     def note(self) -> str:
-        """What is added to an error, to say where it happened."""
+        """The note that an error gets, to say in which run it happened."""
         return f"in {self.method_name} on {self.problem_name}, seed {self.seed}"
 
     def make_problem(self) -> Problem:
-        """The problem, made afresh.
+        """Make the problem afresh.
 
         Raises:
-            ValueError: There is no such problem.
+            ValueError: There is no such problem, or the function returns something else.
         """
         if isinstance(self.problem, str):
             return find_problem(self.problem, population_size=self.population_size)
@@ -77,10 +77,10 @@ class Task:
         return problem if self.population_size is None else attrs.evolve(problem, population_size=self.population_size)
 
     def find_method(self) -> Method:
-        """The method.
+        """Find the method.
 
         Raises:
-            ValueError: There is no such method, or this is none.
+            ValueError: There is no such method, or the object is not a method.
         """
         if not isinstance(self.method, str | Method):
             raise ValueError(f"a method must be a name or a Method, @method(label) makes one: got {self.method!r}.")
@@ -90,24 +90,29 @@ class Task:
 @final
 @attrs.frozen(eq=False)
 class Run:
-    """What came of a task."""
+    """The result of a task."""
 
     over_time: dict[str, NDArray[np.float64]]
-    """A column for each metric, and "evaluations"; each of shape (records,)."""
+    """Metric -> its values over time, shape (records,); "evaluations" is one of them."""
     final: dict[str, float]
-    """The last of each, and what there is only in the end: the problem's details, `seconds`, and, where the problem has
-    a target, `to_target` (NaN when it was not reached)."""
+    """Metric -> its last value. The problem's details, `seconds` and, where the problem has a target, `to_target` (NaN
+    if it was not reached) are here only."""
     scores: NDArray[np.floating]
-    """Of the members in the end, shape (members, cases)."""
+    """The scores of the members at the end, shape (members, cases)."""
 
 
 def run(task: Task) -> Run:
     """Let a method search until its evaluations are spent.
 
-    Each row of scores counts as one evaluation, whoever asks for it. A batch beyond the budget is cut, and not told.
+    Each scored solution counts as one evaluation. A batch that exceeds the budget is cut, and the method is not told
+    its scores.
 
     Raises:
-        ValueError: The problem lacks what the method needs, or a scorer gives what are no scores.
+        ValueError: The problem lacks what the method needs, or the scorer returns something that is not scores.
+
+    >>> result = run(Task("niches", "m2n2", seed=0, evaluations=200))
+    >>> result.scores.shape
+    (100, 40)
     """
     try:
         return _run(task)
@@ -157,7 +162,7 @@ def _both(genomes: Batch, scores: NDArray[Any]) -> tuple[Batch, NDArray[Any]]:
 
 
 class _Record:
-    """The best so far, and the metrics over time."""
+    """Keeps the best solution so far and the metrics over time."""
 
     def __init__(self, problem: Problem, every: float) -> None:
         self.to_target = np.nan
@@ -168,7 +173,7 @@ class _Record:
         self._rows: list[dict[str, float]] = []
 
     def add(self, genomes: Batch, scores: NDArray[np.floating], done: int) -> None:
-        """Take notice of scored solutions, whether or not they will live."""
+        """Take note of scored solutions, whether or not they survive."""
         means = scores.mean(axis=1, dtype=np.float64)
         first = int(means.argmax())
         if means[first] > self._best:
@@ -181,7 +186,7 @@ class _Record:
                 self._cells[cell] = max(mean, self._cells.get(cell, 0.0))
 
     def look(self, alive: Callable[[], tuple[Batch, NDArray[Any]]], done: int, last: bool) -> None:
-        """Record the state when it is time."""
+        """Record the state if it is time."""
         if done < self._next and not last:
             return
         self._next = done - done % self._every + self._every
@@ -207,13 +212,13 @@ class _Record:
         return {name: np.array([row[name] for row in self._rows], dtype=np.float64) for name in self._rows[0]}
 
     def _niches(self, genomes: Batch, scores: NDArray[np.floating]) -> int:
-        """Where the problem does not say what a niche is, members who solve the same share one."""
+        """Count the niches. Where the problem does not define them, members with equal scores share one."""
         if self._problem.niches is not None:
             return self._problem.niches(genomes, scores)
         return len(np.unique(scores, axis=0))
 
     def _of_held_out(self) -> float:
-        """The best on the held-out cases, scored once."""
+        """Score the best on the held-out cases, once."""
         held_out = self._problem.held_out
         if self._genome is not None and held_out is not None:
             self._held_out = float(np.mean(as_scorer(held_out).score(self._genome)))

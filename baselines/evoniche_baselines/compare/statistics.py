@@ -1,4 +1,4 @@
-"""Statistics of the runs' ends: pure functions of the table `Comparison.final`, from tested libraries."""
+"""Computes statistics of the final values: pure functions of the table `Comparison.final`, with tested libraries."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from scipy import stats
 __all__ = ["LOWER_IS_BETTER", "Friedman", "a12", "effect_size", "friedman", "pairwise", "success", "summary"]
 
 LOWER_IS_BETTER = frozenset({"to_target", "seconds"})
-"""Metrics of which less is better; of all others more is."""
+"""The metrics of which less is better; of all others, more is."""
 
 _RESAMPLES = 2_000
 _SIZES = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"), (np.inf, "large"))  # Vargha and Delaney 2000
 
 
 def summary(final: pd.DataFrame, metric: str = "best", *, seed: int = 0) -> pd.DataFrame:
-    """What each method reached.
+    """Summarise what each method reached.
 
-    `iqm` is the interquartile mean, the mean of the middle half of the runs, `low` and `high` its 95 % percentile
-    bootstrap interval (Agarwal et al. 2021). A run that did not reach the target counts as infinitely long, so the
-    mean is finite only when all did, and the interval is given only then.
+    `iqm` is the interquartile mean, the mean of the middle half of the runs; `low` and `high` are its 95 % percentile
+    bootstrap interval (Agarwal et al. 2021). A run that did not reach the target counts as infinitely long. So the
+    mean and the interval of `to_target` are finite only if all runs reached it.
 
     Args:
-        final: As `Comparison.final`.
-        metric: Which of its metrics.
-        seed: Of the bootstrap.
+        final: A table like `Comparison.final`.
+        metric: The metric to summarise.
+        seed: The seed of the bootstrap.
 
     Returns:
-        A row for each problem and method that has the metric: problem, method, metric, runs, mean, median, iqm, low,
-        high.
+        A row for each problem and method that has the metric, with the columns problem, method, metric, runs, mean,
+        median, iqm, low and high.
+
+    >>> runs = {"problem": "p", "method": "m", "metric": "best", "value": [0.0, 0.5, 0.7, 0.9]}
+    >>> summary(pd.DataFrame(runs))[["runs", "median", "iqm"]].round(2).values.tolist()
+    [[4.0, 0.6, 0.6]]
     """
     rows = []
     for problem, samples in _samples(final, metric).items():
@@ -47,11 +51,15 @@ def summary(final: pd.DataFrame, metric: str = "best", *, seed: int = 0) -> pd.D
 
 
 def success(final: pd.DataFrame) -> pd.DataFrame:
-    """How many runs reached the target, and how soon.
+    """Count the runs that reached the target, and say how soon.
+
+    Args:
+        final: A table like `Comparison.final`.
 
     Returns:
-        A row for each problem that has a target and each method: problem, method, runs, reached, rate, and
-        `evaluations`, the median over all runs, which is infinite when half of them or fewer reached it.
+        A row for each method on each problem that has a target, with the columns problem, method, runs, reached, rate
+        and `evaluations`. The last is the median over all runs; it is infinite if half of them or fewer reached the
+        target.
     """
     rows = []
     for problem, samples in _samples(final, "to_target").items():
@@ -63,22 +71,23 @@ def success(final: pd.DataFrame) -> pd.DataFrame:
 
 
 def pairwise(final: pd.DataFrame, metric: str = "best", reference: str | None = None) -> pd.DataFrame:
-    """Do two methods differ, and how much?
+    """Test whether two methods differ, and say how much.
 
-    `p` is that of the two-sided test of Mann and Whitney (1947), `p_holm` the same corrected for all the tests of a
-    problem (Holm 1979), `a12` the chance that a run of a is better than one of b (Vargha and Delaney 2000): .5 when
-    there is no difference.
+    `p` is the p-value of the two-sided test of Mann and Whitney (1947), and `p_holm` corrects it for all the tests on
+    a problem (Holm 1979). `a12` is the probability that a run of method a is better than a run of method b (Vargha and
+    Delaney 2000); it is .5 if there is no difference.
 
     Args:
-        final: As `Comparison.final`.
-        metric: Which of its metrics. A run that did not reach the target counts as infinitely long.
-        reference: The method that all others are tested against; every pair when None.
+        final: A table like `Comparison.final`.
+        metric: The metric to test. A run that did not reach the target counts as infinitely long.
+        reference: The method that all others are compared with; by default every pair is tested.
 
     Returns:
-        A row for each pair of a problem: problem, metric, a, b, runs_a, runs_b, u, p, p_holm, a12, effect.
+        A row for each pair of methods on a problem, with the columns problem, metric, a, b, runs_a, runs_b, u, p,
+        p_holm, a12 and effect.
 
     Raises:
-        ValueError: There is no such reference.
+        ValueError: No run is of the method `reference`.
     """
     if reference is not None and reference not in set(final["method"]):
         raise ValueError(f"reference must be one of {', '.join(final['method'].unique())}, got {reference!r}.")
@@ -97,12 +106,22 @@ def pairwise(final: pd.DataFrame, metric: str = "best", reference: str | None = 
 
 
 def a12(a: Any, b: Any) -> float:
-    """The chance that one of a is greater than one of b, ties counting half: U / (n_a n_b) (Vargha, Delaney 2000)."""
+    """Estimate P(a > b) + P(a = b) / 2 for values drawn from two samples: U / (n_a n_b) (Vargha and Delaney 2000).
+
+    >>> a12([3, 4], [1, 3])
+    0.875
+    """
     return float(stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)))
 
 
 def effect_size(a12: float) -> str:
-    """In words: negligible, small from .56, medium from .64, large from .71, or as far below .5."""
+    """Name the size of an effect: negligible, small from .56, medium from .64, large from .71, or as far below .5.
+
+    The limits are those of Vargha and Delaney 2000.
+
+    >>> effect_size(0.66), effect_size(0.2)
+    ('medium', 'large')
+    """
     distance = round(abs(a12 - 0.5), 12)  # .71 - .5 is a little less than .21
     return next(word for limit, word in _SIZES if distance < limit)
 
@@ -110,32 +129,33 @@ def effect_size(a12: float) -> str:
 @final
 @attrs.frozen(eq=False)
 class Friedman:
-    """Methods ranked over several problems."""
+    """The ranks of methods over several problems."""
 
     metric: str
     problems: int
     statistic: float
     p: float
-    """That all methods are the same."""
+    """The p-value of the hypothesis that all methods are the same."""
     ranks: pd.Series
-    """Method -> average rank, 1 for the best, in this order."""
+    """Method -> its average rank, in ascending order; 1 is the best."""
     p_values: pd.DataFrame
-    """Of each pair (Nemenyi 1963), methods x methods."""
+    """The p-value of each pair (Nemenyi 1963), methods x methods."""
     critical_difference: float
     """Average ranks that lie further apart differ at the level of 5 %."""
 
 
 def friedman(final: pd.DataFrame, metric: str = "best") -> Friedman | None:
-    """Are some methods better over all problems (Friedman 1937; Demsar 2006)?
+    """Test whether some methods are better over all problems (Friedman 1937; Demsar 2006).
 
     Methods are ranked on each problem by their median.
 
     Args:
-        final: As `Comparison.final`.
-        metric: Which of its metrics.
+        final: A table like `Comparison.final`.
+        metric: The metric to rank by.
 
     Returns:
-        None with fewer than three problems, or fewer than three methods that have the metric on all of them.
+        The ranks and the test, or None with fewer than three problems, or fewer than three methods that have the
+        metric on all of them.
     """
     from scikit_posthocs import posthoc_nemenyi_friedman  # half a second
 
@@ -166,7 +186,7 @@ def friedman(final: pd.DataFrame, metric: str = "best") -> Friedman | None:
 
 
 def _samples(final: pd.DataFrame, metric: str) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Problem -> method -> the runs' values, in the order of the table, methods without any left out."""
+    """Return problem -> method -> the values of its runs, in the order of the table, without methods that have none."""
     samples: dict[str, dict[str, NDArray[np.float64]]] = {}
     for (problem, method), group in final[final["metric"] == metric].groupby(["problem", "method"], sort=False):
         values = group["value"].to_numpy(dtype=np.float64)
@@ -178,7 +198,7 @@ def _samples(final: pd.DataFrame, metric: str) -> dict[str, dict[str, NDArray[np
 
 
 def _interval(sample: NDArray[np.float64], seed: int) -> tuple[float, float]:
-    """Of the interquartile mean; NaN where a value is infinite."""
+    """Return the interval of the interquartile mean; NaN where a value is infinite."""
     if not np.isfinite(sample).all():
         return np.nan, np.nan
     if np.ptp(sample) == 0:  # one run, or all the same: every resample is the sample
@@ -195,7 +215,7 @@ def _interval(sample: NDArray[np.float64], seed: int) -> tuple[float, float]:
 
 
 def _test(a: NDArray[np.float64], b: NDArray[np.float64], metric: str) -> tuple[float, float, float]:
-    """U, its p, and A12, in which better is greater."""
+    """Return U, its p-value, and A12, where greater means better."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
     result = stats.mannwhitneyu(sign * a, sign * b, alternative="two-sided")
     return float(result.statistic), float(result.pvalue), float(result.statistic / (len(a) * len(b)))

@@ -1,4 +1,4 @@
-"""Finished runs on disk: a folder of JSON and npz files, so that nothing runs twice."""
+"""Keeps finished runs on disk, in a folder of JSON and npz files, so that nothing runs twice."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ __all__ = ["Store", "file_name"]
 @final
 @attrs.frozen
 class Store:
-    """A folder of finished runs, each found by its task.
+    """A folder of finished runs, where each is found by its task.
 
-    A problem or method from a file counts as another one when the file has changed, and so does one that is given a
-    file as an option, and every one in another version of evoniche.
+    A problem or method counts as another one if the file that defines it has changed, or a file that it is given as an
+    option, or the version of evoniche.
+
+    Args:
+        folder: The folder; it is made when a run is saved.
     """
 
     folder: Path
 
     def save(self, task: Task, run: Run) -> None:
-        """Keep a run; what is there is there as a whole."""
+        """Keep a run. It is there as a whole or not at all."""
         path = self._path(task)
         final = {name: _written(value) for name, value in run.final.items()}
         over_time = {name: [*map(_written, column.tolist())] for name, column in run.over_time.items()}
@@ -48,7 +51,7 @@ class Store:
         write_json(path, content, indent=None)  # the last: where it is, the run is finished
 
     def load(self, task: Task) -> Run | None:
-        """A finished run, or None: there is none, or its files are damaged, which is logged."""
+        """Return the finished run of a task, or None if there is none. Damaged files count as none, and are logged."""
         path = self._path(task)
         if not path.is_file():
             return None
@@ -71,7 +74,7 @@ class Store:
 
 
 def _written(value: float) -> float | str | None:
-    """As JSON has it, which knows no NaN and no infinity."""
+    """Write a number as JSON, which has no NaN and no infinity."""
     return None if math.isnan(value) else str(value) if math.isinf(value) else value
 
 
@@ -98,7 +101,7 @@ def _described(task: Task) -> dict[str, Any]:
 
 
 def _contents(spec: str) -> list[str]:
-    """Digests of the files that a problem or method is in, of those beside them that they import, and of options."""
+    """Return digests of the file of a problem or method, of the files beside it that it imports, and of options."""
     place, *others = re.split("[:,]", spec)
     module = "." in place and not place.endswith(".py") and find_spec(place)
     named = [Path(part.rpartition("=")[2]) for part in ((module and module.origin) or place, *others)]
@@ -107,7 +110,7 @@ def _contents(spec: str) -> list[str]:
 
 
 def _source(what: Any) -> list[str]:
-    """A digest of the code of a problem or method that was given itself; this package's is known by its version."""
+    """Return a digest of the code of a problem or method that was given itself; this package has a version instead."""
     function = inspect.unwrap(what.start if isinstance(what, Method) else what)
     try:
         file = Path(inspect.getsourcefile(function) or "")
@@ -119,5 +122,9 @@ def _source(what: Any) -> list[str]:
 
 
 def file_name(name: str) -> str:
-    """The name of a problem or method as part of a file name."""
+    """Turn the name of a problem or method into a part of a file name.
+
+    >>> file_name("max-sat:variables=50")
+    'max-sat_variables=50'
+    """
     return re.sub(r"[^A-Za-z0-9.=-]+", "_", name).strip("._") or "unnamed"

@@ -1,4 +1,4 @@
-"""Many runs of several methods on several problems, as one table."""
+"""Runs several methods on several problems many times, and puts the results into one table."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ COLUMNS = ("problem", "method", "run", "seed", "evaluations", "metric", "value")
 @final
 @attrs.frozen(eq=False)
 class Comparison:
-    """What came of a comparison.
+    """The result of a comparison.
 
-    Tables have the columns problem, method, run, seed, evaluations, metric and value, a row for each number.
+    The tables have the columns problem, method, run, seed, evaluations, metric and value, and a row for each number.
     """
 
     over_time: pd.DataFrame
-    """Every record of every run."""
+    """The metrics over time: every record of every run."""
     final: pd.DataFrame
-    """What each run ended with; `to_target` and `seconds` are here alone."""
+    """The final values of each run; `to_target` and `seconds` are here only."""
     problems: dict[str, str]
-    """What a reader should call a problem, by its name in the tables, which is what was asked for."""
+    """The name of a problem in the tables, as it was asked for -> its name for a reader."""
     methods: dict[str, str]
-    """The same for methods."""
+    """The name of a method in the tables -> its name for a reader."""
     scores: dict[tuple[str, str, int], Any]
-    """Problem, method and run -> the scores of the members in the end, shape (members, cases)."""
+    """Problem, method and run -> the scores of the members at the end, shape (members, cases)."""
     missing: tuple[tuple[str, str, int], ...] = ()
-    """Problem, method and run of what was asked for and is not there, because somebody interrupted."""
+    """The problem, method and run of each run that is missing because the comparison was interrupted."""
 
 
 def compare(
@@ -61,28 +61,28 @@ def compare(
 ) -> Comparison:
     """Run every method on every problem, each run with its own seed and the same budget.
 
-    Runs of one number have one seed whatever the method, so evoniche's methods begin them with the same genomes.
-    A finished run is kept in the folder and not run again. Ctrl-C ends the comparison with the runs that are finished.
+    Run i has the seed `seed` + i with every method, so evoniche's methods begin it with the same genomes. A finished
+    run is kept in the folder and does not run again. Ctrl-C ends the comparison with the runs that are finished.
 
     Args:
-        problems: Names as `catalogue.find_problem` has them, or functions that make a `Problem`; one or several.
-        methods: Names as `catalogue.find_method` has them, or `Method`s.
-        runs: Of each method on each problem.
-        evaluations: Solutions scored in each run.
-        population_size: Members; each problem's own number when None.
-        seed: Of the first run; the others count on from it.
-        jobs: Runs at a time, in processes of their own, each on one thread.
-        folder: Where finished runs are kept; nowhere when None.
-        progress: Show a bar on standard error.
-        announce: Called when it is clear that all can run, with how many runs there are and how many are finished.
+        problems: One or several names for `catalogue.find_problem`, or functions that make a `Problem`.
+        methods: Names for `catalogue.find_method`, or `Method`s.
+        runs: The number of runs of each method on each problem.
+        evaluations: The number of solutions scored in each run.
+        population_size: The number of members; by default each problem's own.
+        seed: The seed of the first run.
+        jobs: The number of runs at the same time, each in its own process on one thread.
+        folder: The folder where finished runs are kept. None keeps none.
+        progress: Whether to show a bar on standard error.
+        announce: A function `f(runs, finished)`, called once it is certain that all runs can begin.
 
     Returns:
         The tables.
 
     Raises:
-        ValueError: No method or problem, one that is not there, twice the same, or a method that needs what a problem
-            does not offer: before anything runs.
-        KeyboardInterrupt: Ctrl-C before any run was finished.
+        ValueError: Nothing to run, an unknown problem or method, the same one twice, or a method that needs what a
+            problem does not offer. All of this is found before anything runs.
+        KeyboardInterrupt: Ctrl-C came before any run was finished.
 
     >>> result = compare("niches", ["implicit-sharing", "ga"], runs=2, evaluations=200, progress=False)
     >>> sorted(result.final["metric"].unique())[:4]
@@ -112,7 +112,7 @@ def compare(
 
 
 def _check(tasks: Sequence[Task]) -> None:
-    """Refuse what cannot run before anything does."""
+    """Refuse what cannot run, before anything runs."""
     if not tasks:
         raise ValueError("compare needs at least one problem and one method.")
     if len({(task.problem_name, task.method_name, task.seed) for task in tasks}) < len(tasks):
@@ -129,7 +129,7 @@ def _check(tasks: Sequence[Task]) -> None:
 
 
 def _run(left: Sequence[Task], store: Store, jobs: int, progress: bool) -> Iterator[tuple[Task, Run]]:
-    """Runs as they end, each kept at once."""
+    """Yield runs as they end, and keep each at once."""
     steps = sum(task.evaluations for task in left)
     running = parallel.each(run, [(task,) for task in left], jobs=min(jobs, max(1, len(left))), steps=steps,
                             progress=progress and bool(left))

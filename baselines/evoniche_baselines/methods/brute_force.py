@@ -1,4 +1,4 @@
-"""All mixing ratios of two seeds."""
+"""Tries every mixing ratio of two seeds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from evoniche_baselines.problem import Problem
 
 @method("brute force", needs=("seeds", "vector"))
 def brute_force(problem: Problem, seed: int) -> _BruteForce:
-    """SLERP of the first two seeds: the seeds, the middle, the quarters, the eighths and so on.
+    """Score SLERP of the first two seeds at ratios 0, 1, 1/2, 1/4, 3/4, 1/8 and so on, and keep the best.
 
-    However many evaluations there are, the ratios that were tried lie about evenly between 0 and 1.
+    So the ratios tried are spread about evenly from 0 to 1, whatever the number of evaluations. Abrantes, Lange and
+    Tang 2025 use such a baseline.
+
+    Raises:
+        ValueError: There are fewer than two seeds.
     """
     return _BruteForce(first_genomes(problem, seed))
 

@@ -1,4 +1,4 @@
-"""CMA-ES by pycma, on the genome itself."""
+"""Runs CMA-ES, as pycma has it, on the genome itself."""
 
 from __future__ import annotations
 
@@ -22,23 +22,26 @@ __all__ = ["CmaSearch", "cma_es"]
 _FULL = 1000  # numbers from which a covariance matrix is not adapted any more
 
 _ENDS = {"tolx", "tolfacupx", "tolupsigma", "conditioncov", "tolconditioncov", "noeffectaxis", "noeffectcoord"}
-"""Names that pycma has for a step too small or too large, or a covariance that has become singular."""
+"""The conditions of pycma for a step that is too small or too large, or a singular covariance."""
 
 
 @method("CMA-ES", needs=("vector",))
 def cma_es(
     problem: Problem, seed: int, *, batch_size: int = 20, std: float | None = None, covariance: str = "auto"
 ) -> CmaSearch:
-    """Adapts the normal distribution that it samples from (Hansen and Ostermeier 2001); the mean score is maximised.
+    """Sample from a normal distribution and adapt it (Hansen and Ostermeier 2001), to maximise the mean score.
 
     Args:
-        problem: With real vectors.
+        problem: A problem with real vectors.
         seed: Fixes the run.
-        batch_size: lambda, the solutions of a generation.
-        std: sigma_0; the problem's own when None.
-        covariance: "full", "diagonal", or "none" (the step size alone); "auto" is "full" up to 1,000 numbers and "none"
-            beyond: with n numbers the learning rate of the covariance is of the order of 1 / n**2, so that in the
-            evaluations one can afford there it stays what it was.
+        batch_size: lambda, the number of solutions in a generation.
+        std: sigma_0, the first step size in the units of the vector; by default the problem's own.
+        covariance: "full", "diagonal", or "none" to adapt the step size only. "auto" is "full" up to 1,000 numbers in
+            a vector, and "none" beyond. There the learning rate of the covariance, of the order of 1 / n**2 with n
+            numbers, is so small that the covariance hardly changes in any affordable number of evaluations.
+
+    Raises:
+        ValueError: The covariance is none of these.
     """
     vector = problem.vector
     assert vector is not None, "the method needs it"
@@ -50,9 +53,17 @@ def cma_es(
 
 
 class CmaSearch:
-    """pycma as a `Search`; when it has converged, or cannot go on, it begins anew, elsewhere.
+    """Makes a `Search` of pycma. When it has converged or cannot go on, it begins anew from another point.
 
-    Generations of equal fitness, at which pycma would stop too, are no end here: scores often come in steps.
+    It goes on after generations of equal fitness, where pycma would stop, because scores often come in steps.
+
+    Args:
+        vector: Describes the vectors that are searched.
+        decode: A function that makes a batch of genomes of vectors (n, size).
+        seed: Fixes the run.
+        batch_size: The number of solutions in a generation.
+        std: The first step size; None means that of `vector`.
+        covariance: "full", "diagonal" or "none".
     """
 
     def __init__(
@@ -86,7 +97,7 @@ class CmaSearch:
         self._alive: tuple[Batch, NDArray[Any]] | None = None
 
     def ask(self) -> Batch:
-        """The next generation."""
+        """Return the genomes of the next generation."""
         with self._randomness(), warnings.catch_warnings(action="ignore"):
             if _ENDS & self._search.stop().keys():
                 self._begin()
@@ -95,13 +106,13 @@ class CmaSearch:
         return self._genomes
 
     def tell(self, scores: NDArray[Any]) -> None:
-        """Take the scores of a generation; pycma minimises."""
+        """Take the scores of a generation, shape (n, cases); pycma minimises the negative mean."""
         with self._randomness(), warnings.catch_warnings(action="ignore"):
             self._search.tell(self._asked, (-scores.mean(axis=1, dtype=np.float64)).tolist())
         self._alive = self._genomes, scores
 
     def members(self) -> tuple[Batch, NDArray[Any]]:
-        """The generation told last."""
+        """Return the genomes and scores of the generation told last."""
         assert self._alive is not None, "tell comes first"
         return self._alive
 

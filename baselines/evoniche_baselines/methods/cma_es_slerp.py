@@ -1,4 +1,4 @@
-"""CMA-ES over mixing coefficients."""
+"""Runs CMA-ES over mixing coefficients."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from evoniche_baselines.problem import Problem, RealVectors
 
 @method("CMA-ES over SLERP", needs=("seeds", "vector"))
 def cma_es_slerp(problem: Problem, seed: int, *, groups: int = 32, batch_size: int = 25) -> CmaSearch:
-    """One mixing coefficient for each of some fixed groups of parameters (Akiba et al. 2024).
+    """Search one mixing coefficient for each of a few fixed groups of parameters (Akiba et al. 2024).
 
-    A group is one of `groups` equal stretches of the flat vector, merged by SLERP of the first two seeds with its own
+    Each of the `groups` equal stretches of the flat vector is merged by SLERP of the first two seeds with its own
     coefficient from 0 to 1. The defaults are those of Abrantes, Lange and Tang 2025, section 4.2: a group for each of
-    32 layers, and 25 solutions in a generation. Shorter genomes have a group for each number.
+    32 layers, and 25 solutions in a generation. A genome that is shorter has a group for each number.
     """
     a, b = first_genomes(problem, seed)[:2]
     groups = min(groups, len(a))

@@ -1,4 +1,4 @@
-"""CMA-ME by pyribs."""
+"""Runs CMA-ME, as pyribs has it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ _FULL = 1000  # numbers from which a covariance matrix is too large
 
 @method("CMA-ME", needs=("descriptor", "vector"))
 def cma_me(problem: Problem, seed: int, *, emitters: int = 5, batch_size: int = 20) -> _CmaMe:
-    """CMA-ES emitters that are rewarded for improving the archive (Fontaine et al. 2020), as pyribs has them.
+    """Search with CMA-ES emitters that are rewarded for improving the archive (Fontaine et al. 2020).
 
-    From 1,000 numbers on with a diagonal covariance (sep-CMA-ES), since each emitter would need several matrices.
+    With vectors of 1,000 numbers or more, the covariance is diagonal (sep-CMA-ES), because each emitter would need
+    several full matrices.
+
+    Args:
+        problem: A problem with a descriptor and real vectors.
+        seed: Fixes the run.
+        emitters: The number of emitters.
+        batch_size: The number of solutions in a generation of each emitter.
     """
     return _CmaMe(problem, seed, emitters, batch_size)
 

@@ -1,4 +1,4 @@
-"""The GA that DEAP's users write."""
+"""Runs the GA that users of DEAP write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Fitness(base.Fitness):
 
 
 class _Individual:
-    """A genome of the problem's with a fitness, as DEAP wants it."""
+    """Pairs a genome of the problem with a fitness, as DEAP needs it."""
 
     def __init__(self, genome: Any) -> None:
         self.genome, self.fitness, self.scores = genome, _Fitness(), None
@@ -32,7 +32,18 @@ class _Individual:
 def deap_ga(
     problem: Problem, seed: int, *, size: int = 3, crossover_rate: float = 0.9, mutation_rate: float = 1.0
 ) -> _DeapGa:
-    """`eaSimple`: tournaments, `varAnd` with the problem's own operators, and generations without elites."""
+    """Run DEAP's `eaSimple`: tournaments, `varAnd` with the problem's own operators, and generations without elites.
+
+    Args:
+        problem: Any problem; an operator that it lacks has the rate 0.
+        seed: Fixes the run.
+        size: The number of members in a tournament.
+        crossover_rate: The probability that two parents are crossed.
+        mutation_rate: The probability that a child is mutated.
+
+    Raises:
+        ValueError: The size is less than 1.
+    """
     return _DeapGa(problem, seed, whole_number("size", size, 1), crossover_rate, mutation_rate)
 
 

@@ -1,4 +1,4 @@
-"""MAP-Elites on pyribs' archive."""
+"""Runs MAP-Elites with the archive of pyribs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,20 @@ from evoniche_baselines.problem import Problem
 
 @method("MAP-Elites", needs=("descriptor",))
 def map_elites(problem: Problem, seed: int, *, batch_size: int = 1, parents: str = "quality") -> _MapElites:
-    """The best solution of each cell breeds and stays until a better one of its kind comes (Mouret and Clune 2015).
+    """Keep the best solution of each cell, and breed from these (Mouret and Clune 2015).
 
-    As in Abrantes, Lange and Tang 2025: one child at a time, by the problem's own crossover and mutation, of parents
-    drawn in proportion to their score (`parents="quality"`); "uniform" is the usual choice elsewhere.
+    As in Abrantes, Lange and Tang 2025, one child at a time is made by the problem's own crossover and mutation, from
+    parents drawn in proportion to their mean score.
+
+    Args:
+        problem: A problem with a descriptor.
+        seed: Fixes the run.
+        batch_size: The number of children made at a time.
+        parents: "quality" draws parents in proportion to their mean score, "uniform" with equal chance, as is usual
+            elsewhere.
+
+    Raises:
+        ValueError: The batch size is less than 1, or `parents` is neither of the two.
     """
     if parents not in ("quality", "uniform"):
         raise ValueError(f"parents must be 'quality' or 'uniform', got {parents!r}.")

@@ -1,7 +1,8 @@
-"""Niching methods as compositions of evoniche's parts: what each is made of can be read off its few lines.
+"""Niching methods as compositions of evoniche's parts: the few lines of each show what it is made of.
 
-Steady state means one child at a time, after which the least fit leaves (M2N2's rule); a generation replaces all
-members by as many children. `selector` is "roulette" or "tournament"; the default is as the method's source has it.
+In a steady state, one child at a time joins the population and the least fit member leaves (M2N2's rule). A generation
+replaces all members by as many children. Where a method has the option `selector`, it is "roulette" or "tournament",
+and the default is that of the method's source. Methods that need a distance use the problem's `radius`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ from evoniche_baselines.problem import Problem
 
 Rule = Literal["roulette", "tournament"]
 Variation = Literal["own", "slerp"] | None
-"""The problem's own crossover, SLERP of whole vectors, or none."""
+"""The crossover: the problem's own, SLERP of whole vectors, or none."""
 
 
 # M2N2, and what it is when one part is exchanged.
@@ -64,10 +65,16 @@ Variation = Literal["own", "slerp"] | None
 def m2n2(
     problem: Problem, seed: int, *, alpha: float = 1.0, mate_alpha: float = 1.0, crossover: Variation = "own"
 ) -> Evolution:
-    """Competition for cases, and mates by attraction (Abrantes, Lange and Tang 2025).
+    """Let members compete for cases, and choose mates by attraction (Abrantes, Lange and Tang 2025).
 
-    With `crossover="slerp"` it is the paper's M2N2 without split point, with None the one without crossover. `alpha` is
-    that of sharing (eq. 3); the paper has none in attraction (eq. 4), the authors' code has the same `mate_alpha`.
+    Args:
+        problem: A problem with several cases.
+        seed: Fixes the run.
+        alpha: The strength of the competition (eq. 3): 0 for none, 1 for the paper's.
+        mate_alpha: The same exponent in the attraction. The paper has none there (eq. 4), which is the default, 1; the
+            authors' code uses `alpha` there too.
+        crossover: "own" takes the problem's; "slerp" makes the paper's M2N2 without split point, and None the one
+            without crossover.
     """
     mates = AttractionMateSelector(alpha=mate_alpha)
     return _competition(_with_crossover(problem, crossover), seed, mates, alpha)
@@ -75,37 +82,37 @@ def m2n2(
 
 @method("M2N2, mates at random", needs=("cases", "crossover"))
 def random_mating(problem: Problem, seed: int) -> Evolution:
-    """M2N2 with mates drawn uniformly."""
+    """Run M2N2 with mates drawn uniformly."""
     return _competition(problem, seed, UniformMateSelector())
 
 
 @method("M2N2, mates by fitness", needs=("cases", "crossover"))
 def fitness_mating(problem: Problem, seed: int) -> Evolution:
-    """M2N2 without attraction: mates are drawn as the first parents are (Abrantes, Lange and Tang 2025)."""
+    """Run M2N2 without attraction: mates are drawn as first parents are (Abrantes, Lange and Tang 2025)."""
     return _competition(problem, seed, IndependentMateSelector(RouletteSelector()))
 
 
 @method("M2N2, max-union mates", needs=("cases", "crossover"))
 def max_union(problem: Problem, seed: int) -> Evolution:
-    """M2N2 whose attraction leaves out what the cases are worth."""
+    """Run M2N2 with an attraction that leaves out what the cases are worth."""
     return _competition(problem, seed, MaxUnionMateSelector())
 
 
 @method("M2N2, negative assortative mates", needs=("cases", "distance", "crossover"))
 def negative_assortative(problem: Problem, seed: int, *, candidates: int = 5) -> Evolution:
-    """M2N2 whose mates are the most different of a few candidates (Fernandes and Rosa 2001)."""
+    """Run M2N2 with the mate that differs most, of a few candidates (Fernandes and Rosa 2001)."""
     return _competition(problem, seed, NegativeAssortativeMateSelector(problem.genome, RouletteSelector(), candidates))
 
 
 @method("M2N2, mates within a radius", needs=("cases", "distance", "crossover"))
 def restricted_mating(problem: Problem, seed: int) -> Evolution:
-    """M2N2 whose mates are similar (Deb and Goldberg 1989)."""
+    """Run M2N2 with mates within the radius of the first parent (Deb and Goldberg 1989)."""
     return _competition(problem, seed, RestrictedMateSelector(problem.genome, _radius(problem)))
 
 
 @method("M2N2, lexicase mates", needs=("cases", "crossover"))
 def lexicase_mating(problem: Problem, seed: int) -> Evolution:
-    """M2N2 whose mates are chosen by lexicase on what the first parent fails."""
+    """Run M2N2 with mates chosen by lexicase on the cases that the first parent fails."""
     return _competition(problem, seed, LexicaseMateSelector())
 
 
@@ -114,20 +121,20 @@ def lexicase_mating(problem: Problem, seed: int) -> Evolution:
 
 @method("GA")
 def ga(problem: Problem, seed: int, *, crossover: Variation = "own") -> Evolution:
-    """The GA of the M2N2 paper: roulette by the sum of the scores, steady state."""
+    """Run the GA of the M2N2 paper: roulette by the sum of the scores, in a steady state."""
     mates = IndependentMateSelector(RouletteSelector())
     return _evolution(_with_crossover(problem, crossover), seed, sharing=RawSharing(), mates=mates)
 
 
 @method("tournament GA")
 def tournament(problem: Problem, seed: int, *, size: int = 2, elites: int = 0) -> Evolution:
-    """Generations by tournament (Goldberg and Deb 1991)."""
+    """Choose the parents of a generation by tournaments of `size` members (Goldberg and Deb 1991)."""
     return _generations(problem, seed, selector=TournamentSelector(size), elites=elites)
 
 
 @method("(mu + lambda)")
 def plus(problem: Problem, seed: int) -> Evolution:
-    """Parents at random, and the best of parents and as many children survive (Schwefel 1981)."""
+    """Draw parents uniformly; the best of the members and of as many children survive (Schwefel 1981)."""
     return _evolution(
         problem,
         seed,
@@ -146,28 +153,28 @@ def plus(problem: Problem, seed: int) -> Evolution:
 def implicit_sharing(
     problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette", size: int = 2
 ) -> Evolution:
-    """Members share what a case can give (Smith, Forrest and Perelson 1993; McKay 2000)."""
+    """Let members share what a case can give (Smith, Forrest and Perelson 1993; McKay 2000)."""
     sharing = ImplicitSharing(alpha=alpha)
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector, size))
 
 
 @method("explicit sharing", needs=("distance",))
 def explicit_sharing(problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette") -> Evolution:
-    """Members share with those who are near (Goldberg and Richardson 1987)."""
+    """Let members share their fitness with those who are near (Goldberg and Richardson 1987)."""
     sharing = ExplicitSharing(problem.genome, _radius(problem), alpha)
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector))
 
 
 @method("clearing", needs=("distance",))
 def clearing(problem: Problem, seed: int, *, capacity: int = 1, selector: Rule = "roulette") -> Evolution:
-    """Only the best of those who are near have any fitness (Petrowski 1996)."""
+    """Give fitness only to the `capacity` best of those who are near each other (Petrowski 1996)."""
     sharing = ClearingSharing(problem.genome, _radius(problem), capacity)
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector), elites=1)
 
 
 @method("speciation", needs=("distance",))
 def speciation(problem: Problem, seed: int, *, selector: Rule = "roulette") -> Evolution:
-    """Members share with their species (Stanley and Miikkulainen 2002)."""
+    """Let members share their fitness with their species (Stanley and Miikkulainen 2002)."""
     sharing = SpeciationSharing(problem.genome, _radius(problem))
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector))
 
@@ -176,19 +183,23 @@ def speciation(problem: Problem, seed: int, *, selector: Rule = "roulette") -> E
 def antigen(
     problem: Problem, seed: int, *, sample_size: int = 10, draws: int | None = None, selector: Rule = "roulette"
 ) -> Evolution:
-    """The best of a sample takes the case (Smith, Forrest and Perelson 1993); all of it with a large sample."""
+    """Give each case to the best of a random sample of members (Smith, Forrest and Perelson 1993).
+
+    With a `sample_size` as large as the population, the winner takes all. `draws` is the number of samples; see
+    `AntigenSharing`.
+    """
     return _generations(problem, seed, sharing=AntigenSharing(sample_size, draws), selector=_selector(selector))
 
 
 @method("novelty", needs=("cases",))
 def novelty(problem: Problem, seed: int, *, neighbours: int = 15) -> Evolution:
-    """Fit is whose scores differ from others' (Lehman and Stanley 2011), whether they are high or low."""
+    """Reward members whose scores differ from those of others, high or low (Lehman and Stanley 2011)."""
     return _generations(problem, seed, sharing=NoveltySharing("scores", neighbours), selector=TournamentSelector())
 
 
 @method("adaptive weights", needs=("cases",))
 def adaptive_weights(problem: Problem, seed: int, *, interval: int = 250, step: float = 1.0) -> Evolution:
-    """Cases that the best does not solve weigh more and more (Eiben and van der Hauw 1997)."""
+    """Give more and more weight to the cases that the best member does not solve (Eiben and van der Hauw 1997)."""
     return _generations(problem, seed, sharing=AdaptiveSharing(interval, step), selector=TournamentSelector(), elites=1)
 
 
@@ -197,28 +208,28 @@ def adaptive_weights(problem: Problem, seed: int, *, interval: int = 250, step: 
 
 @method("lexicase", needs=("cases",))
 def lexicase(problem: Problem, seed: int) -> Evolution:
-    """The cases in a random order for each parent (Helmuth, Spector and Matheson 2015)."""
+    """Choose each parent by the cases in a random order (Helmuth, Spector and Matheson 2015)."""
     return _generations(problem, seed, selector=LexicaseSelector())
 
 
 @method("epsilon-lexicase", needs=("cases",))
 def epsilon_lexicase(problem: Problem, seed: int, *, variant: str = "semi-dynamic") -> Evolution:
-    """Lexicase where nearly as good is as good (La Cava, Spector and Danai 2016)."""
+    """Choose by lexicase, where nearly as good counts as equal (La Cava, Spector and Danai 2016)."""
     return _generations(problem, seed, selector=EpsilonLexicaseSelector(variant=variant))  # type: ignore[arg-type]
 
 
 @method("down-sampled lexicase", needs=("cases",))
 def downsampled_lexicase(problem: Problem, seed: int, *, rate: float = 0.1) -> Evolution:
-    """Lexicase on a share of the cases, other ones in each generation (Hernandez et al. 2019).
+    """Choose by lexicase on a share of the cases, drawn anew in each generation (Hernandez et al. 2019).
 
-    Here every child is scored on all cases all the same, so that the evaluations of methods compare.
+    Unlike in the source, every child is scored on all cases, so that all methods have the same evaluations.
     """
     return _generations(problem, seed, selector=DownsampledLexicaseSelector(rate))
 
 
 @method("DALex", needs=("cases",))
 def dalex(problem: Problem, seed: int, *, std: float = 20.0) -> Evolution:
-    """The best mean under random weights of the cases (Ni, Ding and Spector 2024)."""
+    """Choose the member with the best mean under random weights of the cases (Ni, Ding and Spector 2024)."""
     return _generations(problem, seed, selector=DalexSelector(std))
 
 
@@ -227,7 +238,7 @@ def dalex(problem: Problem, seed: int, *, std: float = 20.0) -> Evolution:
 
 @method("crowding", needs=("distance",))
 def crowding(problem: Problem, seed: int, *, factor: int = 3) -> Evolution:
-    """A child takes the place of the most similar of a few (De Jong 1975), a tenth of the members at a time."""
+    """Let a child replace the most similar of `factor` members, a tenth of the population at a time (De Jong 1975)."""
     return _evolution(
         problem,
         seed,
@@ -240,7 +251,7 @@ def crowding(problem: Problem, seed: int, *, factor: int = 3) -> Evolution:
 
 @method("deterministic crowding", needs=("distance",))
 def deterministic_crowding(problem: Problem, seed: int) -> Evolution:
-    """Everybody breeds once, and a child competes with the more similar parent (Mahfoud 1992)."""
+    """Let every member breed once, and a child compete with the more similar parent (Mahfoud 1992)."""
     return _evolution(
         problem,
         seed,
@@ -254,20 +265,20 @@ def deterministic_crowding(problem: Problem, seed: int) -> Evolution:
 
 @method("restricted tournament", needs=("distance",))
 def restricted_tournament(problem: Problem, seed: int, *, window: int | None = None) -> Evolution:
-    """Parents at random, and a child competes with the most similar of a window (Harik 1995)."""
+    """Let a child compete with the most similar of `window` random members, by default a fifth of all (Harik 1995)."""
     window = max(2, problem.population_size // 5) if window is None else window
     return _everybody_breeds(problem, seed, RestrictedTournamentReplacement(problem.genome, window))
 
 
 @method("crowding DE", needs=("distance", "vector"))
 def crowding_de(problem: Problem, seed: int, *, weight: float = 0.5, rate: float = 0.9) -> Evolution:
-    """Differential evolution whose children compete with the most similar of all (Thomsen 2004)."""
+    """Run differential evolution in which a child competes with the most similar member of all (Thomsen 2004)."""
     de = attrs.evolve(problem, crossover=DifferentialCrossover(weight, rate), mutation=_inside(problem))
     return _everybody_breeds(de, seed, RestrictedTournamentReplacement(problem.genome, problem.population_size))
 
 
 def _inside(problem: Problem) -> Callable[[Any, Any], Any] | None:
-    """Vectors that have left their bounds are put on them."""
+    """Put vectors that have left their bounds onto them."""
     vector = problem.vector
     if vector is None or (vector.low is None and vector.high is None):
         return None
@@ -294,7 +305,7 @@ def _with_crossover(problem: Problem, rule: Variation) -> Problem:
 
 
 def _competition(problem: Problem, seed: int, mates: MateSelector, alpha: float = 1.0) -> Evolution:
-    """M2N2 with these mates."""
+    """Compose M2N2 with these mates."""
     return _evolution(problem, seed, sharing=ImplicitSharing(alpha=alpha), mates=mates)
 
 
@@ -306,7 +317,7 @@ def _generations(
     selector: Selector | None = None,
     elites: int = 0,
 ) -> Evolution:
-    """All members are replaced at once, but for the elites; mates are drawn as the first parents are."""
+    """Replace all members but the elites at once; mates are drawn as the first parents are."""
     if not 0 <= elites < problem.population_size:
         raise ValueError(f"elites must be from 0 to {problem.population_size - 1}, got {elites!r}.")
     selector = selector or RouletteSelector()
@@ -322,7 +333,7 @@ def _generations(
 
 
 def _everybody_breeds(problem: Problem, seed: int, replacement: Replacement) -> Evolution:
-    """Everybody is a first parent once in a generation, and takes a mate at random."""
+    """Let every member be the first parent once in a generation, with a mate drawn uniformly."""
     return _evolution(
         problem,
         seed,
@@ -335,7 +346,7 @@ def _everybody_breeds(problem: Problem, seed: int, replacement: Replacement) -> 
 
 
 def _evolution(problem: Problem, seed: int, **parts: Any) -> Evolution:
-    """M2N2 with the problem's own variation, and these parts in the place of its own."""
+    """Compose M2N2 with the problem's own operators, and these parts in place of its own."""
     return Evolution(
         problem.genome,
         crossover=problem.crossover,

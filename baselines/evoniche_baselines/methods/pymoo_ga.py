@@ -1,4 +1,4 @@
-"""The GA that pymoo's users run."""
+"""Runs the GA that users of pymoo run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from evoniche_baselines.problem import Problem
 
 @method("GA (pymoo)")
 def pymoo_ga(problem: Problem, seed: int) -> _PymooGa:
-    """The `GA` of pymoo as it comes: binary tournaments, and the best of parents and children survive.
+    """Run the `GA` of pymoo with its defaults: binary tournaments, and the best of parents and children survive.
 
-    The problem's own crossover and mutation; duplicates are not looked for, since genomes may be anything.
+    It uses the problem's own crossover and mutation. It does not look for duplicates, because genomes may be anything.
     """
     return _PymooGa(problem, seed)
 
 
 class _Crossover(Crossover):
-    """The problem's own; a pair has two children, with the parents' places exchanged."""
+    """The problem's own crossover. A pair of parents has two children, the second with the parents exchanged."""
 
     def __init__(self, problem: Problem, template: Batch) -> None:
         super().__init__(2, 2, prob=0.0 if problem.crossover is None else 0.9)
@@ -47,7 +47,7 @@ class _Crossover(Crossover):
 
 
 class _Mutation(Mutation):
-    """The problem's own."""
+    """The problem's own mutation."""
 
     def __init__(self, problem: Problem, template: Batch) -> None:
         super().__init__(prob=0.0 if problem.mutation is None else 1.0)

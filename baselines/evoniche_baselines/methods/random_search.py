@@ -1,4 +1,4 @@
-"""Solutions at random: what every method should beat."""
+"""Runs random search, which every method should beat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evoniche_baselines.problem import Problem
 
 @method("random search")
 def random_search(problem: Problem, seed: int) -> _RandomSearch:
-    """Random genomes, of which the best are kept."""
+    """Draw random genomes, and keep the best."""
     return _RandomSearch(problem, seed)
 
 
