@@ -1,7 +1,7 @@
-"""Files and folders of results, which are there complete or not at all.
+"""Writes files and folders of results, so that they are complete or not there at all.
 
 Each is written beside its place under another name, flushed to the disk and then renamed. So neither a full disk nor a
-killed process leaves half of a file behind, and whoever reads meanwhile finds the old one.
+killed process leaves half of a file behind, and somebody who reads meanwhile finds the old one.
 """
 
 from __future__ import annotations
@@ -32,17 +32,24 @@ _active: set[Path] = set()
 def new_file(path: Path | str) -> Iterator[BinaryIO]:
     """Open a file that takes its place when the block ends, and leaves no trace when the block fails.
 
-    Missing folders on the way to it are made. A symbolic link is followed, a file that is there keeps its permissions,
-    and a device such as /dev/stdout is written directly.
+    Missing folders on the way to it are made. A symbolic link is followed; a file that is replaced passes on its
+    permissions; a device such as /dev/stdout is written directly.
 
     Args:
-        path: Where the file goes.
+        path: The place of the file.
 
     Yields:
         A binary file, open for writing.
 
     Raises:
         OSError: The file cannot be written; the error names `path`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with new_file(Path(folder, "new", "greeting.txt")) as file:
+    ...         count = file.write(b"hello")
+    ...     Path(folder, "new", "greeting.txt").read_text()
+    'hello'
     """
     place = Path(os.path.realpath(path))
     partial = place.with_name(f".evoniche-{secrets.token_hex(6)}.tmp")
@@ -74,7 +81,7 @@ def write_bytes(path: Path | str, content: bytes) -> None:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write a file of UTF-8 text with the same line ends on every system; see `new_file`."""
+    """Write a file of UTF-8 text, with the same line ends on every system; see `new_file`."""
     write_bytes(path, text.encode())
 
 
@@ -92,14 +99,14 @@ def write_npz(path: Path | str, **arrays: ArrayLike) -> None:
     """Write a compressed file of named arrays, without pickle; see `new_file`.
 
     Raises:
-        ValueError: An array of objects.
+        ValueError: An array holds Python objects.
     """
     with new_file(path) as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def check_writable(folder: Path | str) -> None:
-    """Find out before any work whether files can be written to a folder, which is made if it is not there.
+    """Check before any work that files can be written to a folder, which is made if it is missing.
 
     Raises:
         OSError: They cannot; the error names `folder`.
@@ -115,12 +122,13 @@ def check_writable(folder: Path | str) -> None:
 def new_folder(place: Path | str, *, check: Callable[[], object] = lambda: None) -> Iterator[Path]:
     """Make a folder that takes its place when the block ends, and leaves no trace when the block fails.
 
-    What processes of this computer left that were killed meanwhile is removed, and what they had moved away is put
-    back. A folder at `place` is replaced: `check` refuses where that must not be.
+    First, it removes what killed processes of this computer have left there, and puts back what they had moved away. A
+    folder at `place` is replaced; where it must not be, let `check` raise an error.
 
     Args:
-        place: Where the folder goes.
-        check: Called before the block, and again just before the folder takes its place. What it raises ends the block.
+        place: The place of the folder.
+        check: A function called before the block, and again just before the folder takes its place. An error that it
+            raises ends the block.
 
     Yields:
         An empty folder to be filled.
@@ -156,7 +164,7 @@ def new_folder(place: Path | str, *, check: Callable[[], object] = lambda: None)
 
 
 def sync(path: Path) -> None:
-    """Flush a file to the disk; a folder as well, where the system can do that."""
+    """Flush a file to the disk, or a folder where the system can do that."""
     with suppress(OSError) if path.is_dir() else nullcontext():
         file = os.open(path, os.O_RDONLY)
         try:
@@ -174,7 +182,7 @@ def _make(folder: Path) -> None:
 
 @contextmanager
 def _named(path: Path | str, partial: Path) -> Iterator[None]:
-    """Errors name the path that the caller knows: a full disk names none, other errors the name used meanwhile."""
+    """Let errors name the path that the caller knows: a full disk names none, other errors the name used meanwhile."""
     try:
         yield
     except OSError as error:
@@ -185,7 +193,7 @@ def _named(path: Path | str, partial: Path) -> Iterator[None]:
 
 
 def _sync_all(folder: Path) -> None:
-    """Files first, then the folders that list them."""
+    """Flush a folder: first its files, then the folders that list them."""
     for inner, _, names in os.walk(folder, topdown=False):
         for name in names:
             sync(Path(inner, name))
@@ -193,7 +201,7 @@ def _sync_all(folder: Path) -> None:
 
 
 def _put(partial: Path, place: Path) -> None:
-    """Rename a folder to its place. What is there is away for the time between two renames."""
+    """Rename a folder to its place. A folder that was there is away for the time between two renames."""
     if not place.exists():
         partial.rename(place)
         return

@@ -1,4 +1,4 @@
-"""Objects that a user names: `file.py:name` or `package.module:name`.
+"""Loads objects that a user names: `file.py:name` or `package.module:name`.
 
 A file is loaded once in a process, as a module whose name follows from its path, so two files of the same name do not
 collide. Any process that has evoniche can import that name, so what the file defines can be pickled and sent there.
@@ -26,16 +26,16 @@ __all__ = ["failure", "load_module", "load_object", "neighbours", "own_names", "
 __path__: list[str] = []  # makes the modules below importable as submodules of this one, see _Finder
 _MARK = "file_"
 _beside: dict[Path, dict[str, ModuleType]] = {}
-"""Folder -> name -> module: what the files of each folder have imported from beside them."""
+"""Folder -> name -> module: the modules that files of each folder have imported from beside them."""
 
 
 def load_object(name: str, *, what: str = "object", accepts: Callable[[Any], bool] = lambda _: True) -> Any:
     """Find an object by `file.py:name` or `package.module:name`; the name may have dots.
 
     Args:
-        name: What the user wrote.
-        what: What it is to be, for messages: "scorer".
-        accepts: Whether an object may be what is meant; it also decides what a message lists.
+        name: The text that the user wrote.
+        what: A word for the object in messages, such as "scorer".
+        accepts: A function that says whether an object may be the one that is meant. Messages list only those.
 
     Raises:
         ValueError: The name has another form, there is no such file or object, or its file cannot be imported.
@@ -58,7 +58,7 @@ def load_object(name: str, *, what: str = "object", accepts: Callable[[Any], boo
 
 
 def split_name(name: str, what: str = "object") -> tuple[str, str]:
-    """The file or module, and the name in it.
+    """Split a name into the file or module, and the name in it.
 
     Raises:
         ValueError: The name has another form.
@@ -74,12 +74,12 @@ def split_name(name: str, what: str = "object") -> tuple[str, str]:
 
 
 def load_module(place: Path | str) -> ModuleType:
-    """A file as a module, or a module by its name.
+    """Import a file as a module, or a module by its name.
 
-    While the file is imported, it finds the files beside it (`from helper import X`).
+    While a file is imported, it can import the files beside it (`from helper import X`).
 
     Raises:
-        ValueError: There is no such file or module, or it cannot be imported; with the line of the file that failed.
+        ValueError: There is no such file or module, or it cannot be imported; the message says which line failed.
     """
     if isinstance(place, str) and not place.endswith(".py"):
         file, name = None, place
@@ -98,7 +98,11 @@ def load_module(place: Path | str) -> ModuleType:
 
 
 def own_names(module: ModuleType, accepts: Callable[[Any], bool] = callable) -> list[str]:
-    """What a module defines itself, rather than imports, and may be meant."""
+    """List the names of accepted objects that a module defines itself, rather than imports.
+
+    >>> own_names(sys.modules[split_name.__module__])[:2]
+    ['load_object', 'split_name']
+    """
     return [
         name for name, value in vars(module).items()
         if not name.startswith("_") and getattr(value, "__module__", module.__name__) == module.__name__
@@ -108,11 +112,11 @@ def own_names(module: ModuleType, accepts: Callable[[Any], bool] = callable) -> 
 
 @contextmanager
 def neighbours(file: Path | str) -> Iterator[None]:
-    """In this block, imports find the files beside a file, and leave no compiled ones there.
+    """Let imports in this block find the files beside a file, and leave no compiled ones there.
 
-    What was imported from beside files of other folders is out of sight meanwhile, so that each `helper.py` is the one
-    that its neighbour means. A call of a function that imports when it runs needs this as well. Only one thread at a
-    time may use it.
+    Modules that were imported from beside files of other folders are hidden meanwhile, so that `helper` is the file
+    beside this one. A function that imports when it runs must be called in such a block too. Only one thread at a time
+    may use it.
 
     Args:
         file: A Python file.
@@ -138,9 +142,9 @@ def neighbours(file: Path | str) -> Iterator[None]:
 
 
 def source_files(file: Path | str) -> list[Path]:
-    """A Python file and those beside it that it imports, directly or not: what a result may depend on.
+    """List a Python file and the files beside it that it imports, directly or not: a result may depend on all of them.
 
-    Imports are read, not run. A file that is not Python stands for itself.
+    The imports are read, and no file is run. A file that is not Python is listed alone.
     """
     file = Path(file).resolve()
     found, left = [], [file]
@@ -153,7 +157,11 @@ def source_files(file: Path | str) -> list[Path]:
 
 
 def failure(error: BaseException, file: Path | str | None) -> str:
-    """What an error says, and in which line of the user's file it was raised."""
+    """Describe an error: its type, its text, and the line of the user's file in which it was raised.
+
+    >>> failure(KeyError("a"), None)
+    "KeyError: 'a'"
+    """
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if file is None or isinstance(error, SyntaxError):  # which says its line itself
         return text
@@ -163,13 +171,13 @@ def failure(error: BaseException, file: Path | str | None) -> str:
 
 
 def _name_of(file: Path) -> str:
-    """Of the module; the path can be read back from it."""
+    """Name the module of a file; the path can be read back from the name."""
     code = base64.b32encode(str(file.resolve()).encode(errors="surrogateescape")).decode().rstrip("=")
     return f"{__name__}.{_MARK}{code}"
 
 
 class _Loader(SourceFileLoader):
-    """Runs a file while it can import its neighbours."""
+    """Imports a file while it can import its neighbours."""
 
     def exec_module(self, module: ModuleType) -> None:
         with neighbours(self.path):
@@ -195,7 +203,7 @@ if _Finder not in sys.meta_path:
 
 
 def _is_neighbour(name: str, folder: Path) -> bool:
-    """Whether a module is a file of this folder that nobody would find but a file beside it."""
+    """Say whether a module is a file of this folder that only the files beside it can import."""
     base = folder.joinpath(*name.split("."))
     if _file_of(name) not in (f"{base}.py", str(base / "__init__.py")):
         return False
@@ -209,7 +217,7 @@ def _file_of(name: str) -> str | None:
 
 
 def _imported(path: Path, folder: Path) -> Iterator[Path]:
-    """The files in a folder that a file imports."""
+    """Yield the files in a folder that a file imports."""
     try:
         tree = ast.parse(path.read_bytes()) if path.suffix == ".py" else None
     except (OSError, SyntaxError, ValueError):

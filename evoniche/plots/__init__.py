@@ -1,4 +1,4 @@
-"""Pictures of runs; needs matplotlib, which is imported when something is drawn."""
+"""Draws pictures of runs. It needs matplotlib, which is imported only when something is drawn."""
 
 from evoniche.plots.histories import draw_histories
 

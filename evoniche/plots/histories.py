@@ -1,4 +1,4 @@
-"""Curves over evaluations: the mean of independent runs with its standard error."""
+"""Draws curves over evaluations: the mean of independent runs with its standard error."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ def draw_histories(
 ) -> Figure:
     """Draw a panel for each metric and a line for each method: the mean of its runs, with one standard error as a band.
 
+    Between two records, values are interpolated linearly. After the end of a run, the mean is that of the longer runs.
+
     Args:
-        runs: Name of a method -> the histories of its runs (`Result.history`), or the history of its one run.
-        metrics: Columns of the histories.
+        runs: Name of a method -> the histories of its runs (`Result.history`), or the history of its only run.
+        metrics: The columns of the histories to draw, one panel each.
 
     Returns:
-        The figure: `figure.savefig("runs.png")` writes it.
+        The figure; `figure.savefig("runs.png")` writes it to a file.
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: No runs, or a history that has no such column.
+        ValueError: There is no run or no metric, or a history lacks the column.
 
     >>> history = {"evaluations": [10, 20, 30], "best": [0.1, 0.5, 0.6]}
     >>> figure = draw_histories({"M2N2": history}, metrics=["best"])
@@ -62,7 +64,7 @@ def draw_histories(
 
 
 def _curve(name: str, histories: Sequence[History], metric: str) -> Curve:
-    """Evaluations, mean and standard error (0 for one run); all runs are read off at the points of the longest."""
+    """Return evaluations, mean and standard error (0 for one run), at the points of the longest run."""
     for history in histories:
         if missing := [column for column in ("evaluations", metric) if column not in history]:
             raise ValueError(f"{name}: no column {missing[0]!r}, there are {', '.join(history)}.")

@@ -29,6 +29,10 @@ __all__ = ["compare", "split_methods"]
 _INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
 _OF_A_RUN = re.compile("in .* on .*, seed [0-9]+$")  # the note on what a run raised
 _WIDTH = 120
+_COLUMNS = """best, IQM: mean of the middle half of the runs, with a 95 % bootstrap interval
+niches: those that the problem defines, or else the members that differ in the score of some case
+target: share of the runs that reached it
+"""
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -129,6 +133,7 @@ def compare(
         except (ValueError, ImportError, OSError) as error:
             raise click.ClickException(str(error)) from error
     _print(comparison)
+    click.echo(_COLUMNS)
     click.echo(f"report in {path}")
     if comparison.missing:
         click.echo(f"interrupted: {_count(len(comparison.missing), 'run')} left, with which the same command goes on",

@@ -163,13 +163,13 @@ def _problem(
     parts = [f"## {_escaped(comparison.problems[problem])}", _reached(comparison, problem, summary),
              _tested(comparison, problem, tests)]
     drawn = {
-        "curves": (draw_curves, "Lines are interquartile means of the runs, bands (up to 12 methods) "
-                   "the middle half of them."),
-        "ends": (draw_boxes, "The ends of the runs: boxes are quartiles, a point is a run."),
-        "scores": (draw_scores, "The members in the end of each method's first run, ordered by niche: each matrix "
-                   "has an order of its own."),
-        "attraction": (draw_attraction, "Attraction between the same members, in the same order, each matrix in "
-                       "parts of its largest value."),
+        "curves": (draw_curves, "Each metric over evaluations: lines are interquartile means of the runs, bands "
+                   "(for up to 12 methods) the middle half of the runs."),
+        "ends": (draw_boxes, "The final values of the runs: boxes are quartiles, a point is a run."),
+        "scores": (draw_scores, "Scores of the members at the end of each method's first run, ordered by niche; each "
+                   "matrix has its own order."),
+        "attraction": (draw_attraction, "Attraction between the same members in the same order; the values of each "
+                       "matrix are divided by its largest one."),
     }
     for name, (draw, caption) in drawn.items():
         path = f"pictures/{file_name(problem)}-{name}.png"
@@ -218,9 +218,10 @@ def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
     if not rows:
         return ""
     first = next(iter(comparison.methods))
-    return (f"Against {_code(first)}: the chance that a run has more than one of it, or takes fewer evaluations to the "
-            "target (A12, .5 for no difference), how large that effect is, and p of Mann and Whitney's test after "
-            "Holm's correction, in bold below .05:\n\n" + _table(("method", *map(label, metrics)), rows))
+    return (f"Each method against {_code(first)}. A12 is the probability that a run of the method has a higher value "
+            f"than a run of {_code(first)}, or fewer evaluations to the target; .5 means no difference. A word for the "
+            "size of that effect follows, and p of Mann and Whitney's test after Holm's correction, in bold below "
+            ".05:\n\n" + _table(("method", *map(label, metrics)), rows))
 
 
 def _test(row: pd.Series) -> str:
@@ -254,13 +255,14 @@ def _over_problems(comparison: Comparison, folder: Path) -> str:
 
 _HOW_TO_READ = """## How to read this
 
-- An evaluation is one solution scored on all cases; every method has the same number of them, on the same cases.
-- Runs of one number have one seed whatever the method.
-- Interquartile mean: of the middle half of the runs. Its interval is that of a percentile bootstrap
+- An evaluation is one solution scored on all cases. Every method has the same number of evaluations and the same cases.
+- The first run of every method has the same seed, and so have the second runs, and so on.
+- The interquartile mean is the mean of the middle half of the runs. Its interval is that of a percentile bootstrap
   (Agarwal et al. 2021).
+- Members with equal scores on all cases share a niche, unless the problem defines its niches.
 - A run that did not reach the target counts as longer than all that did.
-- Everything here is in `final.csv` and `over_time.csv` (problem, method, run, seed, evaluations, metric, value), the
-  statistics in `summary.csv` and `tests.csv`; the tables are there as Parquet too."""
+- All numbers are in `final.csv` and `over_time.csv` (problem, method, run, seed, evaluations, metric, value), also as
+  Parquet, and the statistics are in `summary.csv` and `tests.csv`."""
 
 
 def _html(text: str, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Genetic programming by DEAP's trees (Koza 1992): the representation, its operators, and how a tree is run."""
+"""Genetic programming with DEAP's trees (Koza 1992): the representation, its operators, and how a tree is run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from evoniche_baselines.problem import Descriptor
 __all__ = ["SHAPE", "Language", "TreeGenome", "behaviours", "subtree_crossover", "subtree_mutation"]
 
 HEIGHT = 17
-"""A child that is higher is refused, and its first parent comes in its place (Koza 1992)."""
+"""The greatest height of a tree. A child that is higher is refused: its first parent takes its place (Koza 1992)."""
 
 _CONSTANT = "constant"
 
@@ -32,14 +32,18 @@ Trees = list[gp.PrimitiveTree]
 @final
 @attrs.frozen(eq=False)
 class Language:
-    """What trees are made of.
+    """The functions, inputs and constants that trees are made of.
 
     Args:
-        name: Of the function set.
+        name: The name of the function set.
         functions: name -> (function, arity from 1 to 3).
-        inputs: Names of the variables.
-        constant: `f()`, a random constant drawn by Python's `random`; None for no constants. A function of a module,
-            since it travels to other processes.
+        inputs: The names of the variables.
+        constant: A function `f()` that draws a random constant with Python's `random`; None means no constants. It must
+            be a function of a module, because it is sent to other processes.
+
+    >>> sums = Language("sums", {"add": (np.add, 2)}, ("x", "y"))
+    >>> float(sums.run(sums.read("add x add x y"), {"x": 1.0, "y": 5.0}))
+    7.0
     """
 
     name: str
@@ -47,7 +51,7 @@ class Language:
     inputs: tuple[str, ...] = attrs.field(repr=False)
     constant: Callable[[], float] | None = attrs.field(default=None, repr=False)
     primitives: gp.PrimitiveSet = attrs.field(init=False, repr=False)
-    """The same as a set of DEAP's."""
+    """The same as a primitive set of DEAP."""
 
     @primitives.default
     def _primitives(self) -> gp.PrimitiveSet:
@@ -60,10 +64,14 @@ class Language:
         return primitives
 
     def run(self, tree: gp.PrimitiveTree, values: Mapping[Any, Any]) -> Any:
-        """What a tree gives for the values of its inputs, which may be those of all cases at once.
+        """Compute the value of a tree for the values of its inputs, which may be arrays of all cases.
 
         A tree is a list in prefix order, so going through it backwards with a stack meets every argument before its
         function. Compiling the tree to Python first would take several times as long.
+
+        Args:
+            tree: The tree.
+            values: The name of each input -> its value.
         """
         functions = self.functions
         stack: list[Any] = []
@@ -83,11 +91,11 @@ class Language:
         return stack[0]
 
     def write(self, tree: gp.PrimitiveTree) -> str:
-        """The nodes in prefix order, with spaces between them."""
+        """Write the nodes of a tree in prefix order, with spaces between them."""
         return " ".join(node.name if node.arity else node.format() for node in tree)
 
     def read(self, text: str) -> gp.PrimitiveTree:
-        """The tree that `write` made this of."""
+        """Read the tree that `write` wrote."""
         known = self.primitives.mapping
         return gp.PrimitiveTree([known[word] if word in known else self._constant(word) for word in text.split()])
 
@@ -101,12 +109,12 @@ class Language:
 @final
 @attrs.frozen(eq=False)
 class TreeGenome(Genome):
-    """Trees, a list of `gp.PrimitiveTree`; random ones are ramped half-and-half (Koza 1992).
+    """Trees of DEAP; a batch is a list of `gp.PrimitiveTree`. Random ones are ramped half-and-half (Koza 1992).
 
     Args:
-        language: What they are made of.
-        behaviour: `f(trees) -> (n, cases)`, the scores: two trees are as far apart as these are.
-        heights: Least and greatest height of random trees.
+        language: What the trees are made of.
+        behaviour: A function `f(trees)` that returns scores (n, cases); the distance of trees is that of their scores.
+        heights: The least and the greatest height of random trees.
     """
 
     language: Language
@@ -114,7 +122,7 @@ class TreeGenome(Genome):
     heights: tuple[int, int] = (2, 6)
 
     def sample(self, n: int, *, rng: Generator) -> Trees:
-        """A list of n trees: full or grown, of a height drawn uniformly."""
+        """Draw a list of n trees, each full or grown, of a height drawn uniformly."""
         trees: Trees = DeapGenome(self._random_tree).sample(n, rng=rng)
         return trees
 
@@ -122,28 +130,28 @@ class TreeGenome(Genome):
         return gp.PrimitiveTree(gp.genHalfAndHalf(self.language.primitives, *self.heights))
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
-        """Phenotypic distance: sum over the cases of |S_a - S_b|, shape (len(a), len(b)).
+        """Return the phenotypic distances, sum over the cases of |S_a - S_b|, shape (len(a), len(b)).
 
-        For binary scores it is the number of cases that the two answer differently. Every tree is run for it.
+        For binary scores this is the number of cases that two trees answer differently. It takes a run of every tree.
         """
         of_a, of_b = (np.asarray(self.behaviour(trees), dtype=np.float64) for trees in (a, b))
         return cdist(of_a, of_b, "cityblock")
 
     def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """One array of text."""
+        """Store the trees as one array of text, "genomes"."""
         return {"genomes": np.array([self.language.write(tree) for tree in batch], dtype=np.str_)}
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Trees:
-        """The trees."""
+        """Return the list of trees that `pack` stored."""
         return [self.language.read(str(text)) for text in arrays["genomes"]]
 
 
 def subtree_crossover(leaves: float = 0.1, height: int = HEIGHT) -> Crossover:
-    """A subtree of the first parent makes way for one of the mate's (Koza 1992).
+    """Make a crossover that replaces a subtree of the first parent with one of the mate (Koza 1992).
 
     Args:
-        leaves: Probability that a point of crossover is a leaf, else it is an inner node; it is never the root.
-        height: A child that is higher is refused: the first parent comes in its place.
+        leaves: The probability that a crossover point is a leaf, not an inner node; it is never the root.
+        height: The greatest height of a child. Where a child is higher, the first parent takes its place.
     """
     return DeapCrossover(_cross, leaves=leaves, height=height)
 
@@ -151,13 +159,13 @@ def subtree_crossover(leaves: float = 0.1, height: int = HEIGHT) -> Crossover:
 def subtree_mutation(
     language: Language, rate: float = 0.1, heights: tuple[int, int] = (0, 2), height: int = HEIGHT
 ) -> Mutation:
-    """A random subtree makes way for a new full one (Koza 1992).
+    """Make a mutation that replaces a random subtree with a new full one (Koza 1992).
 
     Args:
-        language: What trees are made of.
-        rate: Probability that a tree is mutated at all.
-        heights: Least and greatest height of the new subtree.
-        height: A mutant that is higher is refused: the tree stays as it was.
+        language: What the trees are made of.
+        rate: The probability that a tree is mutated.
+        heights: The least and the greatest height of the new subtree.
+        height: The greatest height of a mutant. Where a mutant is higher, the tree stays as it was.
     """
     grow = partial(gp.genFull, min_=heights[0], max_=heights[1])
     return DeapMutation(_mutate, primitives=language.primitives, grow=grow, rate=rate, height=height)
@@ -181,7 +189,7 @@ def _mutate(
 
 
 def behaviours(_: Batch, scores: NDArray[Any]) -> int:
-    """How many different rows of scores there are: solutions that no case tells apart count once."""
+    """Count the different rows of scores: solutions that no case tells apart count once."""
     return len(np.unique(scores, axis=0))
 
 
@@ -190,4 +198,4 @@ def _shape(genomes: Sequence[gp.PrimitiveTree], _: NDArray[Any]) -> NDArray[np.f
 
 
 SHAPE = Descriptor(_shape, low=(0, 0), high=(HEIGHT + 1, 12), cells=(HEIGHT + 1, 24))
-"""The height of a tree, and the base-2 logarithm of how many nodes it has."""
+"""The descriptor of a tree: its height, and the base-2 logarithm of the number of its nodes."""

@@ -1,4 +1,4 @@
-"""Functions F1 to F10 of the CEC 2013 niching suite (Li, Engelbrecht and Epitropakis 2013); all are maximised.
+"""Functions F1 to F10 of the CEC 2013 niching suite (Li, Engelbrecht and Epitropakis 2013), all to be maximised.
 
 | | function | domain | optima | height | lower bound | rho | evaluations |
 |---|---|---|---|---|---|---|---|
@@ -14,9 +14,9 @@
 | F10 | modified Rastrigin | [0, 1]^2 | 12 | -2 | -38 | 0.01 | 200,000 |
 
 Optima, heights, rho and evaluations are those of the suite's own program, which leaves out the factor 4 that its report
-has before F5. The highest value of F3 is 1.7e-7 below its height. The lower bounds follow from the formulas: F1 to F3
-are never negative, F7, F9 and F10 are sums of sines and cosines at -1; Shubert's is the negated product of factors with
-absolute value at most 14.508; F4 and F5 take their least value at the corners (6, 6) and (1.9, 1.1).
+has before F5. The highest value of F3 is 1.7e-7 below its height. The lower bounds follow from the formulas. F1 to F3
+are never negative. F7, F9 and F10 are sums of sines and cosines, each at least -1. Shubert's is the negated product of
+factors with an absolute value of at most 14.508. F4 and F5 are least at the corners (6, 6) and (1.9, 1.1).
 """
 
 from __future__ import annotations
@@ -39,27 +39,30 @@ from evoniche_baselines.problem import Descriptor, Problem, RealVectors
 __all__ = ["ACCURACIES", "SUITE", "BoundedMutation", "HeightScorer", "NichingFunction", "cec2013", "count_optima"]
 
 ACCURACIES = ("1e-1", "1e-2", "1e-3", "1e-4", "1e-5")
-"""How far below its height a global optimum may be to count as found."""
+"""The greatest distances from the height at which a global optimum counts as found."""
 
 Floats = NDArray[np.float64]
 
 
 def cec2013(function: int = 1, std: float = 0.01) -> Problem:
-    """A function with several global optima, all of which are to be found.
+    """Make the problem to find all of the global optima of a function.
 
-    There is one case, whose score is (f - lower) / (height - lower). Offers a distance with the suite's radius rho,
-    real vectors, and a descriptor: the place in a grid over the first two coordinates (the only one, where there is
-    one). Crossover is uniform, so in one dimension a child is a copy of one parent, and mutation alone finds what is
-    new. The metrics are the suite's peak ratio and success rate at each accuracy, of the members alive; niches are
-    the optima found at accuracy 1e-4.
+    It has one case, with the score (f - lower) / (height - lower); a distance with the suite's radius rho; real
+    vectors; and a descriptor, the place in a grid over the first two coordinates (or the only one). Crossover is
+    uniform, so in one dimension a child is a copy of one parent, and only mutation finds new points. The metrics are
+    the suite's peak ratio and success rate of the members alive at each accuracy; niches are the optima found at
+    accuracy 1e-4.
 
     Args:
-        function: From 1 to 10.
-        std: Of the Gaussian mutation, in parts of the width of the domain; what falls outside is put on the bound,
-            where the optima of F1 are.
+        function: The number of the function, from 1 to 10.
+        std: The standard deviation of the Gaussian mutation, as a share of the width of the domain, > 0. What falls
+            outside is put on the bound, because the optima of F1 are there.
 
     Raises:
         ValueError: There is no such function, or std is not > 0.
+
+    >>> cec2013(function=4).name
+    'cec2013 F4 (Himmelblau)'
     """
     if function not in range(1, len(SUITE) + 1):
         raise ValueError(f"cec2013(function=...) must be from 1 to {len(SUITE)}, got {function!r}.")
@@ -84,11 +87,11 @@ def cec2013(function: int = 1, std: float = 0.01) -> Problem:
 @final
 @attrs.frozen(eq=False)
 class NichingFunction:
-    """A row of the table above."""
+    """A function of the suite: a row of the table above. Called with points (n, dimensions), it returns values (n,)."""
 
     name: str
     formula: Callable[[Floats], Floats] = attrs.field(repr=False)
-    """`f(x)`, x of shape (n, dimensions)."""
+    """The function `f(x)` of points x, shape (n, dimensions)."""
     low: tuple[float, ...]
     high: tuple[float, ...]
     optima: int
@@ -99,33 +102,36 @@ class NichingFunction:
 
     @property
     def dimensions(self) -> int:
-        """Numbers in a point."""
+        """The number of coordinates of a point."""
         return len(self.low)
 
     def __call__(self, points: Batch) -> Floats:
-        """The values at points (n, dimensions), shape (n,)."""
+        """Return the values at points of shape (n, dimensions); shape (n,)."""
         return self.formula(np.asarray(points, dtype=np.float64))
 
     def start(self, rng: Generator) -> Floats:
-        """A point drawn uniformly, shape (dimensions,)."""
+        """Draw a point uniformly from the domain, shape (dimensions,)."""
         return rng.uniform(self.low, self.high)
 
 
 def count_optima(function: NichingFunction, points: Batch, accuracy: float) -> int:
-    """How many global optima these points have found, as the suite counts them.
+    """Count the global optima that these points have found, as the suite counts them.
 
-    The best point is the seed of an optimum, all others within rho belong to it, and so on with those that remain;
-    seeds within `accuracy` of the height count. A worse point never rules out a better one, so points below that
-    accuracy may be left out from the beginning. Where rho is 0.01, a peak at 1e-1 or 1e-2 may be wider than that and
-    count several times, also in the suite's own program: 1e-4 is what publications compare.
+    The best point is the seed of an optimum, and all points within rho of it belong to it; the best of the others is
+    the next seed, and so on. Seeds within `accuracy` of the height count. A worse point never rules out a better one,
+    so points outside that accuracy are left out from the beginning. Where rho is 0.01, a peak may be wider than rho at
+    accuracy 1e-1 or 1e-2 and count several times, also in the suite's own program; publications compare at 1e-4.
 
     Args:
-        function: Whose optima.
-        points: Shape (n, dimensions).
-        accuracy: How far from the height a point may be.
+        function: The function.
+        points: The points, shape (n, dimensions).
+        accuracy: The greatest distance of a value from the height.
 
     Returns:
-        From 0 to `function.optima`.
+        A number from 0 to `function.optima`.
+
+    >>> count_optima(SUITE[1], [[0.1], [0.3], [0.301], [0.45]], accuracy=0.01)  # F2: optima at 0.1, 0.3, 0.5, ...
+    2
     """
     points = np.asarray(points, dtype=np.float64)
     values = function(points)
@@ -141,16 +147,20 @@ def count_optima(function: NichingFunction, points: Batch, accuracy: float) -> i
 @final
 @attrs.frozen(eq=False)
 class HeightScorer(Scorer):
-    """(f - lower) / (height - lower) as the score of one case: 0 at the least, 1 at a global optimum.
+    """Scores points by (f - lower) / (height - lower), at least 0, and 1 at a global optimum; there is one case.
 
     Args:
-        function: What is maximised.
+        function: The function to be maximised.
+
+    >>> HeightScorer(SUITE[0]).score([[0.0], [2.5]])  # F1: 200 and 0
+    array([[1.],
+           [0.]])
     """
 
     function: NichingFunction
 
     def score(self, genomes: Batch) -> Floats:
-        """Score points of shape (n, dimensions); shape (n, 1)."""
+        """Score points of shape (n, dimensions); return shape (n, 1)."""
         f = self.function
         return np.maximum((f(genomes) - f.lower) / (f.height - f.lower), 0.0)[:, None]
 
@@ -158,12 +168,18 @@ class HeightScorer(Scorer):
 @final
 @attrs.frozen
 class BoundedMutation(Mutation):
-    """x + N(0, (std (high - low))**2) on every gene; what falls outside of the bounds is put on them.
+    """Adds N(0, (std (high - low))**2) to every gene, and puts what falls outside of the bounds onto them.
 
     Args:
-        low: Lower bounds, one for each gene.
-        high: Upper bounds.
-        std: Standard deviation of the noise, in parts of the width, > 0.
+        low: The lower bound of each gene.
+        high: The upper bound of each gene.
+        std: The standard deviation of the noise, as a share of the width, > 0.
+
+    >>> mutation = BoundedMutation(low=(0.0,), high=(1.0,), std=0.1)
+    >>> mutation.mutate(np.full((3, 1), 1.0), rng=np.random.default_rng(0)).round(2)
+    array([[1.  ],
+           [0.99],
+           [1.  ]])
     """
 
     low: tuple[float, ...]
@@ -244,4 +260,4 @@ SUITE = tuple(NichingFunction(*row) for row in (
     ("Vincent 3D", _vincent, (0.25,) * 3, (10.0,) * 3, 216, 1.0, -1.0, 0.2, 400_000),
     ("modified Rastrigin", _modified_rastrigin, (0.0,) * 2, (1.0,) * 2, 12, -2.0, -38.0, 0.01, 200_000),
 ))  # fmt: skip
-"""F1 to F10."""
+"""The functions F1 to F10, in order."""

@@ -1,4 +1,4 @@
-"""Maximal covering location: where to put a few facilities so that most customers have one near by."""
+"""Maximal covering location: place a few facilities so that most customers have one near by."""
 
 from __future__ import annotations
 
@@ -26,20 +26,24 @@ _PLACES = tuple(b"coverage")  # an instance shares no random number with a run w
 def coverage(
     sites: int = 50, chosen: int = 5, customers: int = 200, radius: float = 0.2, instance: int = 0
 ) -> Problem:
-    """Choose p of m sites; a customer is a case, solved where a chosen site is near (Church and ReVelle 1974).
+    """Make the problem to choose p of m sites, in which each customer is a case (Church and ReVelle 1974).
 
-    Sites and customers are drawn uniformly in the unit square. The target is the exact optimum, found by mixed
-    integer programming. Solutions of one niche have more than half of their sites in common.
+    A case is solved if a chosen site reaches the customer. Sites and customers are drawn uniformly in the unit square.
+    The target is the exact optimum, found by mixed integer programming. Solutions of one niche have more than half of
+    their sites in common.
 
     Args:
-        sites: m, >= 2.
-        chosen: p, from 1 to m - 1.
-        customers: How many.
-        radius: How far a site reaches, > 0; the square has sides of 1.
-        instance: Which draw.
+        sites: m, the number of sites, >= 2.
+        chosen: p, the number of chosen sites, from 1 to m - 1.
+        customers: The number of customers, >= 1.
+        radius: The distance that a site reaches, > 0; the square has sides of length 1.
+        instance: The number of the draw, >= 0.
 
     Raises:
-        ValueError: A number out of range.
+        ValueError: A number is out of range.
+
+    >>> coverage(sites=10, chosen=2, customers=20).target
+    0.4
     """
     whole_number("sites", sites, 2)
     whole_number("customers", customers, 1)
@@ -61,7 +65,7 @@ def coverage(
 
 
 def _reach(sites: int, customers: int, radius: float, instance: int) -> NDArray[np.bool_]:
-    """Whom each site of an instance reaches, shape (sites, customers)."""
+    """Say which customers each site of an instance reaches, shape (sites, customers)."""
     rng = generator(instance, *_PLACES)
     places, homes = rng.random((sites, 2)), rng.random((customers, 2))
     near: NDArray[np.bool_] = np.linalg.norm(places[:, None] - homes, axis=2) <= radius
@@ -74,17 +78,20 @@ def _optimum(sites: int, chosen: int, customers: int, radius: float, instance: i
 
 
 def best_coverage(reach: NDArray[np.bool_], chosen: int) -> int:
-    """How many customers the best choice covers.
+    """Compute how many customers the best choice of sites covers.
 
-    With x_i = 1 for a chosen site and y_j = 1 for a covered customer: maximise sum_j y_j, subject to sum_i x_i = p
-    and y_j <= sum of x_i over the sites that reach j. y need not be kept to integers: it takes what x allows.
+    With x_i = 1 for a chosen site and y_j = 1 for a covered customer, the program maximises sum_j y_j subject to
+    sum_i x_i = p and y_j <= sum of x_i over the sites that reach j. y may be fractional: the optimum sets it to 0 or 1.
 
     Args:
-        reach: Boolean, shape (sites, customers).
-        chosen: p.
+        reach: Which customers each site reaches, boolean of shape (sites, customers).
+        chosen: p, the number of chosen sites.
 
     Raises:
-        RuntimeError: The solver gave up.
+        RuntimeError: The solver found no optimum.
+
+    >>> best_coverage(np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]], dtype=bool), chosen=1)
+    2
     """
     sites, customers = reach.shape
     allowed = hstack([csr_array(reach.T.astype(np.float64)), -eye_array(customers)])
@@ -104,54 +111,67 @@ def best_coverage(reach: NDArray[np.bool_], chosen: int) -> int:
 @final
 @attrs.frozen
 class SubsetGenome(Genome):
-    """Choices of `chosen` of `size` things, all equally likely; a batch is a boolean array (n, size).
+    """Subsets of `chosen` of `size` things; a batch is a boolean array of shape (n, size).
 
     Args:
-        size: How many to choose from.
-        chosen: How many are chosen.
+        size: The number of things, >= 1.
+        chosen: The number of chosen ones, >= 1.
+
+    >>> SubsetGenome(size=5, chosen=2).sample(3, rng=np.random.default_rng(0)).sum(axis=1)
+    array([2, 2, 2])
     """
 
     size: int = attrs.field(validator=whole(1))
     chosen: int = attrs.field(validator=whole(1))
 
     def sample(self, n: int, *, rng: Generator) -> NDArray[np.bool_]:
-        """Shape (n, size), `chosen` True in each row."""
+        """Draw n subsets, all equally likely; shape (n, size), with `chosen` True in each row."""
         return _highest(rng.random((n, self.size)), self.chosen)
 
     def distance(self, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """How many things of the one are not in the other, shape (len(a), len(b))."""
+        """Count the things of one subset that are not in the other, shape (len(a), len(b))."""
         common: NDArray[np.float64] = np.asarray(a, dtype=np.float64) @ np.asarray(b, dtype=np.float64).T
         return self.chosen - common
 
     def pack(self, batch: NDArray[np.bool_]) -> Mapping[str, NDArray[np.generic]]:
-        """One array, "genomes"."""
+        """Store the batch as one array, "genomes"."""
         return {"genomes": np.asarray(batch)}
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> NDArray[np.generic]:
-        """The array "genomes"."""
+        """Return the batch, the array "genomes"."""
         return arrays["genomes"]
 
 
 @final
 @attrs.frozen
 class SubsetCrossover(Crossover):
-    """What both parents have stays, and the rest is drawn from what one of them has (Radcliffe 1993).
+    """Keeps what both parents have, and draws the rest from what one of them has (Radcliffe 1993).
 
-    So a child has as many things as its parents, each of a parent.
+    So a child has as many things as each parent, and all are of a parent.
+
+    >>> a, b = np.array([[1, 1, 0, 0, 0]], dtype=bool), np.array([[1, 0, 1, 0, 0]], dtype=bool)
+    >>> child = SubsetCrossover().cross(a, b, rng=np.random.default_rng(0))
+    >>> bool(child[0, 0]), int(child.sum()), bool(child[0, 3:].any())
+    (True, 2, False)
     """
 
     def cross(self, a: NDArray[np.bool_], b: NDArray[np.bool_], *, rng: Generator) -> NDArray[np.bool_]:
-        """Cross boolean arrays of shape (n, size) with equally many True in each row."""
+        """Cross boolean arrays of shape (n, size) that have equally many True in each row."""
         return _highest(rng.random(a.shape) + a + b, int(a[0].sum()))
 
 
 @final
 @attrs.frozen
 class ExchangeMutation(Mutation):
-    """One thing that is chosen, drawn uniformly, is exchanged for one that is not."""
+    """Exchanges one thing that is chosen for one that is not, both drawn uniformly.
+
+    >>> mutant = ExchangeMutation().mutate(np.array([[True, True, False, False]]), rng=np.random.default_rng(0))
+    >>> int(mutant.sum()), int(mutant[0, :2].sum())
+    (2, 1)
+    """
 
     def mutate(self, genomes: NDArray[np.bool_], *, rng: Generator) -> NDArray[np.bool_]:
-        """Mutate a boolean array of shape (n, size), at least one False in each row."""
+        """Mutate a boolean array of shape (n, size) with a True and a False in each row."""
         order = rng.random(genomes.shape)
         mutants, row = genomes.copy(), np.arange(len(genomes))
         mutants[row, np.where(genomes, order, -1).argmax(axis=1)] = False
@@ -160,7 +180,7 @@ class ExchangeMutation(Mutation):
 
 
 def _highest(priorities: NDArray[np.float64], k: int) -> NDArray[np.bool_]:
-    """True at the k highest of each row."""
+    """Return True at the k highest numbers of each row."""
     highest = np.zeros(priorities.shape, dtype=np.bool_)
     np.put_along_axis(highest, np.argpartition(priorities, -k, axis=1)[:, -k:], True, axis=1)
     return highest
@@ -169,15 +189,19 @@ def _highest(priorities: NDArray[np.float64], k: int) -> NDArray[np.bool_]:
 @final
 @attrs.frozen(eq=False)
 class CoverageScorer(Scorer):
-    """1 for a customer whom a chosen site reaches, else 0.
+    """Scores a choice of sites by the customers that it covers: 1 if a chosen site reaches the customer, else 0.
 
     Args:
-        reach: Boolean, shape (sites, customers).
+        reach: Which customers each site reaches, boolean of shape (sites, customers).
+
+    >>> reach = np.array([[True, True, False], [False, False, True]])
+    >>> CoverageScorer(reach).score(np.array([[True, False]])) * 1
+    array([[1, 1, 0]])
     """
 
     reach: NDArray[np.bool_] = attrs.field(repr=False)
 
     def score(self, genomes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Score choices of shape (n, sites); shape (n, customers)."""
+        """Score boolean choices of shape (n, sites); return shape (n, customers)."""
         covered: NDArray[np.bool_] = genomes.astype(np.float32) @ self.reach.astype(np.float32) > 0.5
         return covered

@@ -1,4 +1,4 @@
-"""What a selection is good at: the diagnostics of Hernandez, Lalejini and Ofria 2023."""
+"""Diagnostics that show what a selection is good at (Hernandez, Lalejini and Ofria 2023)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["KINDS", "PEAKS", "SATISFIED", "DiagnosticScorer", "ReboundMutation",
 
 KINDS = ("exploitation", "ordered", "contradictory", "multi-path")
 HIGHEST = 100.0
-"""Genes are from 0 to this."""
+"""The greatest value of a gene; the least is 0."""
 SATISFIED = 0.99
-"""Score from which a trait counts as satisfied."""
+"""The score from which a trait counts as satisfied."""
 PEAKS = np.array([8, 9, 11, 14, 18, 23, 29, 36, 44, 53, 63, 74, 86, 99], dtype=np.float64)
-"""Where valleys begin; each is one wider than the one before."""
+"""The values where valleys begin; each valley is one wider than the one before."""
 
 _LAST_VALLEY_ENDS = 99.9
 _MUTATIONS = 0.7  # of a child on average: 0.007 for each of the 100 genes of the source
@@ -37,25 +37,28 @@ def diagnostics(
     population: int = 100,
     rate: float | None = None,
 ) -> Problem:
-    """A diagnostic of what a selection can do (Hernandez, Lalejini and Ofria 2023). A trait is a case.
+    """Make a diagnostic of what a selection can do (Hernandez, Lalejini and Ofria 2023), in which a trait is a case.
 
-    A genome has as many genes as there are traits, each from 0 to 100; all start below 1. How traits follow from
-    genes is what differs, see `DiagnosticScorer`. A mutation adds N(0, 1) to some genes and rebounds from the bounds;
-    there is no crossover. `niches` counts the traits that some member satisfies (a trait of 99 or more); the metric
-    "activation genes", how many different genes are somebody's greatest.
+    A genome has a gene for each trait, from 0 to 100; all start below 1. The kinds differ in how traits follow from
+    genes; see `DiagnosticScorer`. Mutation adds N(0, 1) to some genes and rebounds from the bounds; there is no
+    crossover. `niches` counts the traits that some member satisfies (a trait of 99 or more). The metric "activation
+    genes" counts the genes that are the greatest of some member.
 
-    With "contradictory", nobody can satisfy more than one trait, so there is no target for one member.
+    With "contradictory", a member can satisfy one trait at most, so the problem has no target.
 
     Args:
         kind: "exploitation", "ordered", "contradictory" or "multi-path".
-        traits: How many; 100 in the source.
-        valleys: Whether a trait falls and rises on the way up, see `cross_valleys`.
-        population: Members; 512 in the source.
-        rate: Probability that a gene mutates; 0.7 / traits when None, which is 0.007 for the 100 traits of the source.
+        traits: The number of traits, >= 1; 100 in the source.
+        valleys: Whether a trait falls and rises on its way up; see `cross_valleys`.
+        population: The number of members, >= 2; 512 in the source.
+        rate: The probability that a gene mutates. The default is 0.7 / traits: 0.007 for the 100 traits of the source.
 
     Raises:
-        ValueError: An unknown kind, or a number out of range.
-        TypeError: valleys that are neither True nor False.
+        ValueError: The kind is unknown, or a number is out of range.
+        TypeError: `valleys` is neither True nor False.
+
+    >>> diagnostics("exploitation", traits=5).name
+    'diagnostics (exploitation, 5 traits)'
     """
     return Problem(
         name=f"diagnostics ({kind}{' with valleys' if valleys else ''}, {traits} traits)",
@@ -75,20 +78,20 @@ def diagnostics(
 @final
 @attrs.frozen
 class LowGenome(Genome["NDArray[np.floating]"]):
-    """Genes that begin between 0 and 1, and are bounded by what mutates them.
+    """Vectors of genes that begin between 0 and 1; the mutation keeps them within their bounds.
 
     Args:
-        length: Genes.
+        length: The number of genes.
     """
 
     length: int
 
     def sample(self, n: int, *, rng: Generator) -> NDArray[np.floating]:
-        """Shape (n, length)."""
+        """Draw n genomes uniformly from (0, 1), shape (n, length)."""
         return RealGenome(self.length, bounds=(0, 1)).sample(n, rng=rng)
 
     def distance(self, a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Euclidean distance, shape (len(a), len(b))."""
+        """Return the Euclidean distances, shape (len(a), len(b))."""
         return RealGenome(self.length).distance(a, b)
 
 
@@ -99,25 +102,30 @@ def _start(traits: int, rng: Generator) -> NDArray[np.float64]:
 @final
 @attrs.frozen
 class DiagnosticScorer(Scorer):
-    """Which genes are active: an active gene's value is its trait, the others' traits are 0.
+    """Scores genomes by their traits: the trait of an active gene is its value, of any other gene 0.
 
-    - "exploitation": all are active.
-    - "ordered": the first ones, as long as each is no greater than the one before.
-    - "contradictory": the greatest alone (the first of several).
-    - "multi-path": the greatest and those after it, as long as each is no greater than the one before.
+    Which genes are active depends on the kind:
 
-    With valleys, `cross_valleys` is applied to the traits. Scores are traits / 100.
+    - "exploitation": all genes.
+    - "ordered": the first genes, as long as each is no greater than the one before.
+    - "contradictory": only the greatest gene (the first of several).
+    - "multi-path": the greatest gene and those after it, as long as each is no greater than the one before.
+
+    With valleys, `cross_valleys` changes the traits. Scores are traits / 100.
 
     Args:
         kind: One of the four.
         valleys: Whether there are valleys.
+
+    >>> DiagnosticScorer("multi-path").score(np.array([[10, 90, 50, 60]]))
+    array([[0. , 0.9, 0.5, 0. ]])
     """
 
     kind: str = attrs.field(validator=one_of(*KINDS))
     valleys: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
 
     def score(self, genomes: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Score genomes of shape (n, traits); the same shape, from 0 to 1."""
+        """Score genomes of shape (n, traits), values from 0 to 100; return the same shape, from 0 to 1."""
         traits = np.where(self._active(genomes), genomes, 0)
         return (cross_valleys(traits) if self.valleys else traits) / HIGHEST
 
@@ -134,16 +142,19 @@ class DiagnosticScorer(Scorer):
 
 
 def cross_valleys(traits: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Valleys between peaks: from a peak p on, a value falls as fast as it rose, until it is at the next peak.
+    """Put valleys between peaks: from a peak on, a trait falls as fast as it rose, until the value of the next peak.
 
-    value -> p - (value - p) for values between 8 and 99.9, p the last of `PEAKS` that is not above the value; others
-    are as they are. After the last peak, at 99, is a short valley up to 99.9, as in the authors' code.
+    A value between 8 and 99.9 becomes p - (value - p), where p is the last of `PEAKS` that is not above the value;
+    other values stay. After the last peak, 99, there is a short valley up to 99.9, as in the authors' code.
 
     Args:
-        traits: Any shape, from 0 to 100.
+        traits: Values from 0 to 100, any shape.
 
     Returns:
-        The same shape, never negative.
+        The changed traits, the same shape, never negative.
+
+    >>> cross_valleys(np.array([5, 8, 8.5, 9, 100]))
+    array([  5. ,   8. ,   7.5,   9. , 100. ])
     """
     peak = PEAKS[np.maximum(np.searchsorted(PEAKS, traits, side="right") - 1, 0)]
     in_valleys = (traits > PEAKS[0]) & (traits < _LAST_VALLEY_ENDS)
@@ -153,10 +164,14 @@ def cross_valleys(traits: NDArray[np.floating]) -> NDArray[np.floating]:
 @final
 @attrs.frozen
 class ReboundMutation(Mutation):
-    """x + N(0, 1) on a share of the genes; what overshoots a bound, 0 or 100, comes back from it by as much.
+    """Adds N(0, 1) to a share of the genes; what overshoots a bound, 0 or 100, comes back from it by as much.
 
     Args:
-        rate: Probability that a gene gets noise.
+        rate: The probability that a gene gets noise, from 0 to 1.
+
+    >>> mutant = ReboundMutation(rate=1.0).mutate(np.array([[0.0, 100.0]]), rng=np.random.default_rng(0))
+    >>> bool((mutant >= 0).all() and (mutant <= 100).all())
+    True
     """
 
     rate: float = attrs.field(validator=probability())
@@ -168,10 +183,10 @@ class ReboundMutation(Mutation):
 
 
 def satisfied_traits(_genomes: Any, scores: NDArray[Any]) -> int:
-    """How many traits some member satisfies."""
+    """Count the traits that some member satisfies."""
     return int((scores.max(axis=0) >= SATISFIED).sum())
 
 
 def activation_genes(genomes: NDArray[np.floating], _scores: NDArray[Any]) -> float:
-    """How many different genes are the greatest of some member."""
+    """Count the genes that are the greatest of some member."""
     return float(len(np.unique(genomes.argmax(axis=1))))

@@ -1,4 +1,4 @@
-"""Formulas in conjunctive normal form, and the files that they come in."""
+"""Formulas in conjunctive normal form, and their files in the DIMACS format."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ def _numbers(clauses: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
 @final
 @attrs.frozen
 class Formula(Scorer):
-    """A formula in conjunctive normal form. As a scorer it gives 1 for a clause that an assignment satisfies, else 0.
+    """A formula in conjunctive normal form, which scores assignments: 1 for each clause that is satisfied, else 0.
 
     Args:
-        variables: How many, numbered from 1.
-        clauses: Each some literals: i where variable i must be true, -i where it must be false.
+        variables: The number of variables; they count from 1.
+        clauses: The literals of each clause: i where variable i must be true, -i where it must be false.
 
     Raises:
-        ValueError: No clause, an empty one, or a literal of no variable.
+        ValueError: There is no clause, a clause is empty, or a literal is of no variable.
+
+    >>> Formula(2, [(1, 2), (-1,)]).score(np.array([[True, False], [False, True]])) * 1
+    array([[1, 0],
+           [1, 1]])
     """
 
     variables: int = attrs.field(validator=whole(1))
@@ -51,17 +55,17 @@ class Formula(Scorer):
 
     @_literals.default
     def _in_rows(self) -> NDArray[np.int64]:
-        """Shape (clauses, literals of the longest): shorter ones repeat their first, which changes nothing."""
+        """Return the clauses as rows of one length: shorter ones repeat their first literal, which changes nothing."""
         longest = max(map(len, self.clauses), default=0)
         rows = [(*clause, *(clause[:1] or (0,)) * (longest - len(clause))) for clause in self.clauses]
         return np.array(rows, dtype=np.int64)
 
     def __len__(self) -> int:
-        """How many clauses."""
+        """Count the clauses."""
         return len(self.clauses)
 
     def score(self, genomes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Score assignments of shape (n, variables); shape (n, clauses)."""
+        """Score boolean assignments of shape (n, variables); return shape (n, clauses)."""
         satisfied = np.zeros((len(genomes), len(self)), dtype=np.bool_)
         for literal in self._literals.T:  # (clauses,)
             satisfied |= genomes[:, np.abs(literal) - 1] == (literal > 0)
@@ -69,10 +73,13 @@ class Formula(Scorer):
 
 
 def read_dimacs(path: str | Path) -> Formula:
-    """Read a formula in the DIMACS format (cnf); a line `%` ends it, as in the files of SATLIB.
+    """Read a formula in the DIMACS format (cnf). A line `%` ends it, as in the files of SATLIB.
+
+    Args:
+        path: The file.
 
     Raises:
-        ValueError: There is no such file, or it is garbled.
+        ValueError: There is no such file, or it is not in this format; the message says in which line.
     """
     path = Path(path)
     if not path.is_file():
@@ -84,7 +91,13 @@ def read_dimacs(path: str | Path) -> Formula:
 
 
 def write_dimacs(path: str | Path, formula: Formula, comment: str = "") -> None:
-    """Write a formula in the DIMACS format (cnf)."""
+    """Write a formula in the DIMACS format (cnf).
+
+    Args:
+        path: The file; it is replaced if it is there.
+        formula: The formula.
+        comment: Text for the head of the file.
+    """
     lines = [f"c {line}" for line in comment.splitlines()]
     lines.append(f"p cnf {formula.variables} {len(formula)}")
     lines += [" ".join(map(str, (*clause, 0))) for clause in formula.clauses]
@@ -105,7 +118,7 @@ def _parse(lines: Iterable[str]) -> Formula:
 
 
 def _clauses(numbered: Iterator[tuple[int, Sequence[str]]]) -> Iterator[list[int]]:
-    """Clauses end with 0, wherever lines do; the last may lack it."""
+    """Yield the clauses. Each ends with 0, wherever its lines end; the last may lack the 0."""
     clause: list[int] = []
     for number, words in numbered:
         if words[0] == "%":

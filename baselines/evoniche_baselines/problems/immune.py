@@ -1,4 +1,4 @@
-"""Antibodies against antigens: a population that has to hold several specialists at once."""
+"""Antibodies against antigens: the population must hold several specialists at once."""
 
 from __future__ import annotations
 
@@ -19,32 +19,37 @@ from evoniche_baselines.problem import Problem
 __all__ = ["HELD", "MatchScorer", "immune", "maximally_distant_antigens"]
 
 HELD = 0.9
-"""An antigen is held where some antibody matches at least so much of it.
+"""The share of an antigen's bits that an antibody must match to hold it.
 
-An antibody with 0.9 of one antigen has at most 0.6 of any other, since two antigens differ in half of their bits. So
-whoever holds an antigen is a specialist, and a generalist, who matches all a little, holds none.
+Two antigens differ in half of their bits, so an antibody that matches 0.9 of one matches at most 0.6 of any other. So
+only a specialist holds an antigen; a generalist, who matches all of them a little, holds none.
 """
 
 
 def immune(antigens: int = 8, bits: int = 64, antibodies: int = 100, crossover: float = 0.6) -> Problem:
-    """The immune system model of Smith, Forrest and Perelson 1993: an antigen is a case.
+    """Make the immune system model of Smith, Forrest and Perelson 1993, in which an antigen is a case.
 
-    The score of an antibody on an antigen is the share of its bits that match. Antigens are as far from each other as
-    strings can be, so no antibody matches several well: under selection by the mean score the population converges on
-    one generalist, under competition for antigens it splits. Antibodies of one niche are closer than half of the
-    distance between antigens. The crossover is one-point, and costs a population that has split, since a child of two
-    specialists is none; so it is not for every child. The mutation is low, one bit in five children, since a niche has
-    but a few members that keep its antigen. `niches` counts the antigens that are held (see `HELD`), the metric
-    "complete matches" those that some antibody matches in every bit.
+    The score of an antibody on an antigen is the share of bits that match. Antigens are as far from each other as
+    strings can be, so no antibody matches several well: under selection by the mean score, the population converges on
+    one generalist; under competition for antigens, it splits into specialists. Antibodies of one niche are closer than
+    half of the distance between antigens.
+
+    One-point crossover makes only a share of the children, because a child of two specialists is no specialist. One
+    child in five has a bit flipped; with more mutation, the few members of a niche would lose its antigen. `niches`
+    counts the antigens that are held (see `HELD`), and the metric "complete matches" those that some antibody matches
+    in every bit.
 
     Args:
-        antigens: How many, from 2 to bits - 1.
-        bits: Of an antigen and an antibody: a power of 2, >= 4.
-        antibodies: Members of the population.
-        crossover: The probability that a child has two parents; 0 for none.
+        antigens: The number of antigens, from 2 to bits - 1.
+        bits: The length of an antigen and of an antibody: a power of 2, >= 4.
+        antibodies: The number of members, >= 2.
+        crossover: The probability that a child has two parents, from 0 to 1.
 
     Raises:
-        ValueError: A number out of range.
+        ValueError: A number is out of range.
+
+    >>> immune(antigens=4, bits=16).offers >= {"cases", "distance"}
+    True
     """
     against = maximally_distant_antigens(antigens, bits)
     return Problem(
@@ -62,15 +67,23 @@ def immune(antigens: int = 8, bits: int = 64, antibodies: int = 100, crossover: 
 
 
 def maximally_distant_antigens(antigens: int, bits: int) -> NDArray[np.bool_]:
-    """Rows of the Hadamard matrix of Sylvester, of which any two differ in half of their bits.
+    """Return rows of Sylvester's Hadamard matrix, any two of which differ in half of their bits.
 
-    The first row is left out: its bits are all the same.
+    The first row, whose bits are all the same, is left out.
+
+    Args:
+        antigens: The number of rows, from 2 to bits - 1.
+        bits: The length of a row: a power of 2, >= 4.
 
     Returns:
-        Shape (antigens, bits).
+        Boolean, shape (antigens, bits).
 
     Raises:
-        ValueError: Bits that are no power of 2, or too many antigens.
+        ValueError: The bits are not a power of 2, or there are too many antigens.
+
+    >>> maximally_distant_antigens(2, bits=4) * 1
+    array([[1, 0, 1, 0],
+           [1, 1, 0, 0]])
     """
     if whole_number("bits", bits, 4) & (bits - 1):
         raise ValueError(f"bits must be a power of 2, such as 32 or 64, for which there is the matrix, got {bits}.")
@@ -83,26 +96,29 @@ def maximally_distant_antigens(antigens: int, bits: int) -> NDArray[np.bool_]:
 @final
 @attrs.frozen(eq=False)
 class MatchScorer(Scorer):
-    """The share of equal bits.
+    """Scores antibodies by the share of bits that match an antigen.
 
     Args:
         antigens: Boolean, shape (cases, bits).
+
+    >>> MatchScorer(np.array([[True, True], [True, False]])).score(np.array([[True, True]]))
+    array([[1. , 0.5]])
     """
 
     antigens: NDArray[np.bool_] = attrs.field(repr=False)
 
     def score(self, genomes: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Score antibodies of shape (n, bits); shape (n, cases), from 0 to 1."""
+        """Score boolean antibodies of shape (n, bits); return shape (n, cases), from 0 to 1."""
         # With bits as +-1, the product counts those that agree less those that do not.
         agreement = (2.0 * genomes - 1) @ (2.0 * self.antigens - 1).T  # (n, cases)
         return (1 + agreement / self.antigens.shape[1]) / 2
 
 
 def held_antigens(_genomes: Any, scores: NDArray[Any]) -> int:
-    """How many antigens somebody holds."""
+    """Count the antigens that some antibody holds."""
     return int((scores.max(axis=0) >= HELD).sum())
 
 
 def complete_matches(_genomes: Any, scores: NDArray[Any]) -> float:
-    """How many antigens somebody matches in every bit."""
+    """Count the antigens that some antibody matches in every bit."""
     return float((scores.max(axis=0) == 1).sum())

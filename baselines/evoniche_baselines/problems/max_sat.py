@@ -1,4 +1,4 @@
-"""Maximum satisfiability: as many clauses of a formula as one assignment can satisfy."""
+"""Maximum satisfiability: find the assignment that satisfies most clauses of a formula."""
 
 from __future__ import annotations
 
@@ -31,26 +31,31 @@ def max_sat(
     file: str | None = None,
     specialists: int | bool = 0,
 ) -> Problem:
-    """Max-3-SAT with a satisfiable formula, where such formulas are hardest: 4.26 clauses a variable (Mitchell 1992).
+    """Make a Max-3-SAT problem of a satisfiable formula.
 
-    A clause is a case, solved or not; the target is to satisfy all. Formulas are drawn, see `planted`, or read from
-    a file. A child takes each variable from either parent, then one flips on average. Assignments of one niche
-    differ in less than a tenth of the variables, where two random ones differ in half.
+    The default ratio, 4.26 clauses a variable, is where such formulas are hardest (Mitchell 1992). A clause is a case,
+    and the target is to satisfy all. The formula is drawn (see `planted`) or read from a file. A child takes each
+    variable from either parent; then one variable flips on average. Assignments of one niche differ in less than a
+    tenth of the variables, where two random ones differ in half.
 
-    With specialists, a run begins with so many assignments of which each satisfies all clauses of its part (a half
-    for two), as experts do that are to be merged, see `specialist_assignments`. There is no mutation, so crossover
-    and who mates with whom decide. The target can be reached: some choice of their variables satisfies all.
+    With specialists, a run begins with assignments that each satisfy all clauses of a part of their own (a half of
+    them for two), like experts that are to be merged; see `specialist_assignments`. There is no mutation, so the
+    result depends on crossover and on who mates with whom. Some choice of their variables satisfies all clauses, so
+    the target can be reached.
 
     Args:
-        variables: Of a drawn formula, >= 3.
-        ratio: Clauses for each variable of a drawn formula.
-        instance: Which draw, of the formula and of the specialists.
-        file: A DIMACS file (cnf) in place of a drawn formula, whose own numbers then count.
-        specialists: How many, >= 2; 0 for none, True for 2.
+        variables: The number of variables of a drawn formula, >= 3.
+        ratio: The number of clauses for each variable of a drawn formula.
+        instance: The number of the draw, of the formula and of the specialists.
+        file: A DIMACS file (cnf) with a formula, in place of a drawn one; `variables` and `ratio` are then ignored.
+        specialists: The number of specialists, >= 2; 0 means none, True means 2.
 
     Raises:
-        ValueError: A number out of range, a file that is not there or garbled, or specialists for a formula for which
-            no solution is found.
+        ValueError: A number is out of range, the file is missing or not in the format, or no solution is found of
+            which the specialists could be made.
+
+    >>> max_sat(variables=20, specialists=2).initial.shape
+    (2, 20)
     """
     whole_number("instance", instance, 0)
     count = 2 if specialists is True else whole_number("specialists", specialists, 2) if specialists else 0
@@ -75,13 +80,25 @@ def max_sat(
 
 
 def planted(variables: int, ratio: float, instance: int) -> tuple[Formula, NDArray[np.bool_]]:
-    """A random 3-SAT formula that a hidden assignment satisfies, and that assignment of shape (variables,).
+    """Draw a 3-SAT formula that a hidden assignment satisfies.
 
     The hidden assignment is drawn uniformly. A clause has three different variables, each negated or not with equal
     chance; clauses that the hidden assignment violates, one in eight, are drawn again.
 
+    Args:
+        variables: The number of variables, >= 3.
+        ratio: The number of clauses for each variable.
+        instance: The number of the draw, >= 0.
+
+    Returns:
+        The formula, and the hidden assignment of shape (variables,).
+
     Raises:
-        ValueError: A number out of range.
+        ValueError: A number is out of range.
+
+    >>> formula, hidden = planted(variables=20, ratio=4, instance=0)
+    >>> len(formula), bool(formula.score(hidden[None]).all())
+    (80, True)
     """
     whole_number("variables", variables, 3)
     if not 0 < ratio < np.inf or round(ratio * variables) < 1:
@@ -100,23 +117,23 @@ def planted(variables: int, ratio: float, instance: int) -> tuple[Formula, NDArr
 def specialist_assignments(
     formula: Formula, count: int, solution: NDArray[np.bool_] | None = None, *, rng: Generator
 ) -> NDArray[np.bool_]:
-    """Assignments of which each satisfies all clauses of a part of its own, and that hold a solution between them.
+    """Make assignments that each satisfy all clauses of a part of their own, and that hold a solution between them.
 
-    Clauses and variables are divided at random into equal parts, a part of each for every specialist. It has its
-    variables as a local search leaves them that knows of its clauses alone, and the others as in the solution. So
-    a child that takes each part of the variables from another specialist can be the solution.
+    Clauses and variables are divided at random into equal parts, one of each for every specialist. A local search
+    that knows only the specialist's clauses sets its variables; its other variables are as in the solution. So a child
+    that takes each part of the variables from another specialist can be the solution.
 
     Args:
-        formula: Which clauses there are.
-        count: How many specialists, at most as many as clauses or variables.
-        solution: An assignment that satisfies all, shape (variables,); searched for when None.
-        rng: Where the randomness comes from.
+        formula: The formula.
+        count: The number of specialists, at most that of the clauses and that of the variables.
+        solution: An assignment that satisfies all clauses, shape (variables,); None searches for one.
+        rng: Source of randomness.
 
     Returns:
-        Shape (count, variables).
+        The assignments, boolean of shape (count, variables).
 
     Raises:
-        ValueError: Too many specialists, or no solution is found.
+        ValueError: There are too many specialists, or no solution is found.
     """
     if count > min(len(formula), formula.variables):
         raise ValueError(f"specialists must be at most as many as variables, {formula.variables}, and clauses, "
@@ -136,11 +153,11 @@ def specialist_assignments(
 def _search(
     formula: Formula, start: NDArray[np.bool_], free: NDArray[np.bool_], rng: Generator
 ) -> NDArray[np.bool_]:
-    """An assignment that satisfies all clauses and is as the start where it is not free.
+    """Search an assignment that satisfies all clauses and equals the start in the variables that are not free.
 
-    From random values of the free variables, it takes an unsatisfied clause and flips one of its free variables, half
-    of the time a random one, else the one that leaves most clauses satisfied (WalkSAT, Selman, Kautz and Cohen 1994,
-    with the clauses that are satisfied in place of those that break).
+    The search begins with random values of the free variables. Each step takes an unsatisfied clause and flips one of
+    its free variables: half of the time a random one, else the one that leaves most clauses satisfied (WalkSAT,
+    Selman, Kautz and Cohen 1994, who count the clauses that break instead).
     """
     assignment = np.where(free, rng.integers(0, 2, size=len(start), dtype=np.bool_), start)
     for _ in range(_FLIPS):

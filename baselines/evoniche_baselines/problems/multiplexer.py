@@ -1,8 +1,8 @@
-"""The Boolean multiplexer, by genetic programming.
+"""The Boolean multiplexer, by genetic programming (Koza 1992, section 7.4.1).
 
-The first k inputs are the address, a number in binary with the lowest digit first, of one of the 2**k data inputs that
-follow; the right answer is the value of that input. Functions are AND, OR, NOT and IF, terminals the inputs. A case is
-a row of the truth table, and its score 1 where a tree gives the right answer, else 0 (Koza 1992, section 7.4.1).
+The first k inputs are the address, a binary number with the lowest digit first, of one of the 2**k data inputs that
+follow; the right answer is the value of that input. Trees have the functions AND, OR, NOT and IF, and the inputs as
+terminals. A case is a row of the truth table; its score is 1 where a tree gives the right answer, else 0.
 """
 
 from __future__ import annotations
@@ -32,23 +32,26 @@ from evoniche_baselines.problems._gp import (
 __all__ = ["TruthTable", "multiplexer"]
 
 _ADDRESS = {6: 2, 11: 3}
-"""Inputs -> how many of them are the address."""
+"""Number of inputs -> how many of them are the address."""
 
 _POPULATION = {6: 500, 11: 1000}
 
 
 def multiplexer(inputs: int = 6) -> Problem:
-    """Trees that do what a multiplexer does.
+    """Make the problem to find a tree that works as a multiplexer.
 
-    Offers cases (64 or 2,048), a phenotypic distance (how many rows two trees answer differently; the radius is a
-    sixteenth of the rows) and a descriptor (height and size of the tree). The metric `behaviours` counts the members
-    that answer differently from all others, equal ones once.
+    It has 64 or 2,048 cases, a phenotypic distance (the number of rows that two trees answer differently; the radius
+    is a sixteenth of the rows) and a descriptor (height and size of the tree). The metric `behaviours` counts the
+    different rows of answers among the members.
 
     Args:
-        inputs: 6 or 11. A table of 20 would have a million rows.
+        inputs: The number of inputs, 6 or 11. A table of 20 would have a million rows.
 
     Raises:
-        ValueError: Another number of inputs.
+        ValueError: The number of inputs is another.
+
+    >>> multiplexer().cases
+    64
     """
     if inputs not in _ADDRESS:
         raise ValueError(f"multiplexer(inputs=...) must be 6 or 11, got {inputs!r}.")
@@ -74,10 +77,15 @@ class TruthTable(Scorer):
     """Scores trees on every row of the multiplexer's truth table.
 
     In row j, input i is the binary digit i of j. A column of the table is one large integer whose digit j belongs to
-    row j, so that a function does all rows in a single operation of Python.
+    row j. So a function of a tree computes all rows in a single operation of Python.
 
     Args:
-        inputs: 6 or 11.
+        inputs: The number of inputs, 6 or 11.
+
+    >>> scorer = TruthTable(6)
+    >>> tree = scorer.language.read("IF a1 IF a0 d3 d2 IF a0 d1 d0")
+    >>> bool(scorer.score([tree]).all())
+    True
     """
 
     inputs: int
@@ -102,11 +110,11 @@ class TruthTable(Scorer):
 
     @property
     def cases(self) -> int:
-        """Rows of the table."""
+        """The number of rows of the table."""
         return 2**self.inputs
 
     def score(self, genomes: Batch) -> NDArray[np.bool_]:
-        """Score a list of trees; shape (n, cases)."""
+        """Score a list of n trees; return shape (n, cases)."""
         right = b"".join(self._right(tree) for tree in genomes)
         digits = np.frombuffer(right, dtype=np.uint8).reshape(len(genomes), -1)
         return np.unpackbits(digits, axis=1, bitorder="little").astype(np.bool_)
@@ -132,7 +140,7 @@ def _boolean(inputs: int) -> Language:
 @final
 @attrs.frozen
 class _Not:
-    """All digits turned; those of a negative number would have no end."""
+    """Inverts all digits of a column. `~` would give a negative number, whose digits have no end."""
 
     rows: int
     ones: int = attrs.field(init=False, repr=False)

@@ -1,4 +1,4 @@
-"""Two niches of known size: how a population divides between them is known in advance."""
+"""Two niches of known size, of which theory tells how a population divides between them."""
 
 from __future__ import annotations
 
@@ -17,28 +17,33 @@ __all__ = ["TwoKindsScorer", "niches", "share_of_a"]
 
 
 def niches(unique_a: int = 30, unique_b: int = 10, shared: int = 0, members: int = 100) -> Problem:
-    """The equilibrium of two niches (Horn 1997), under selection alone: there is no crossover and no mutation.
+    """Make the problem of two niches in equilibrium (Horn 1997): selection alone, without crossover and mutation.
 
-    Members are of the kind A or B. A covers `unique_a` cases that only A covers, B `unique_b`, and both cover the
-    `shared` ones. What is reported is the metric "share of A", n_A / (n_A + n_B). It follows from equal fitness of
-    the two kinds, with selection proportional to fitness:
+    A member is of kind A or kind B. `unique_a` cases are solved by A only, `unique_b` by B only, and the `shared` ones
+    by both. The metric "share of A" is n_A / (n_A + n_B). With selection proportional to fitness, its value in
+    equilibrium follows from the equal fitness of the two kinds:
 
     - implicit sharing: f_A = unique_a / n_A + shared / (n_A + n_B), so n_A / n_B = unique_a / unique_b, whatever is
       shared: .75 for (30, 10), .667 for (20, 10);
-    - explicit sharing: f_A = h_A / n_A with the height of a niche h_A, its mean score, so
+    - explicit sharing: f_A = h_A / n_A, where h_A, the height of the niche, is its mean score, so
       n_A / n_B = (unique_a + shared) / (unique_b + shared);
-    - no sharing: the better kind takes all, and of two equal ones either, by drift.
+    - no sharing: the better kind takes all; of two equal ones, either does by drift.
 
-    A and B are 1 apart and members of one kind 0, so any radius in between tells them apart.
+    The distance between A and B is 1, and between members of one kind 0.
 
     Args:
-        unique_a: Cases of A alone, >= 1.
-        unique_b: Cases of B alone, >= 1.
-        shared: Cases of both.
-        members: Of the population.
+        unique_a: The number of cases that A alone solves, >= 1.
+        unique_b: The number of cases that B alone solves, >= 1.
+        shared: The number of cases that both solve, >= 0.
+        members: The size of the population, >= 2.
 
     Raises:
-        ValueError: A number out of range.
+        ValueError: A number is out of range.
+
+    >>> problem = niches(unique_a=2, unique_b=1, shared=1)
+    >>> problem.scorer.score(np.array([[True], [False]])) * 1  # A, B
+    array([[1, 1, 0, 1],
+           [0, 0, 1, 1]])
     """
     unique_a, unique_b = whole_number("unique_a", unique_a, 1), whole_number("unique_b", unique_b, 1)
     both = f", {shared} shared" if whole_number("shared", shared, 0) else ""
@@ -57,24 +62,32 @@ def niches(unique_a: int = 30, unique_b: int = 10, shared: int = 0, members: int
 @final
 @attrs.frozen
 class TwoKindsScorer(Scorer):
-    """A genome of one bit: A where it is set, B where it is not. The cases are those of A, of B, and of both."""
+    """Scores genomes of one bit: kind A if it is set, kind B if not.
+
+    The cases of A come first, then those of B, then the shared ones.
+
+    Args:
+        unique_a: The number of cases that A alone solves.
+        unique_b: The number of cases that B alone solves.
+        shared: The number of cases that both solve.
+    """
 
     unique_a: int
     unique_b: int
     shared: int
 
     def score(self, genomes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Score genomes of shape (n, 1); shape (n, cases)."""
+        """Score boolean genomes of shape (n, 1); return shape (n, cases)."""
         of_a = np.repeat([True, False, True], [self.unique_a, self.unique_b, self.shared])
         of_b = np.repeat([False, True, True], [self.unique_a, self.unique_b, self.shared])
         return np.where(genomes, of_a, of_b)
 
 
 def kinds_held(genomes: NDArray[np.bool_], _scores: NDArray[Any]) -> int:
-    """How many of the two kinds are there."""
+    """Count the kinds in the population, 1 or 2."""
     return len(np.unique(genomes))
 
 
 def share_of_a(genomes: NDArray[np.bool_], _scores: NDArray[Any]) -> float:
-    """n_A / (n_A + n_B)."""
+    """Return n_A / (n_A + n_B)."""
     return float(np.mean(genomes))

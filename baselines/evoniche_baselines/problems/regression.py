@@ -1,4 +1,4 @@
-"""Symbolic regression by genetic programming: the benchmarks of McDermott et al. 2012.
+"""Symbolic regression by genetic programming, with the benchmarks of McDermott et al. 2012.
 
 | target | f | training points | test points | functions |
 |---|---|---|---|---|
@@ -15,12 +15,13 @@
 | keijzer-6 | sum_{i=1}^x 1/i | E[1, 50, 1] | E[1, 120, 1] | keijzer |
 | vladislavleva-4 | 10 / (5 + sum_{i=1}^5 (x_i - 3)^2) | U[0.05, 6.05, 1024] | U[-0.25, 6.35, 5000] | vladislavleva-a |
 
-U[a, b, c] are c points drawn uniformly, E[a, b, c] a grid of step c, both for each variable. The functions are
+For each variable, U[a, b, c] means c points drawn uniformly from a to b, and E[a, b, c] a grid of step c from a to b.
+The functions are
 
 - koza: +, -, *, a % b (1 where b = 0), sin, cos, e^n, ln|n| (0 where n = 0); no constants;
 - keijzer: +, *, 1/n, -n, sqrt(n); constants from N(0, 5^2);
-- vladislavleva-a: +, -, *, a % b, n^2; constants, which with + and * make the set's n + eps and n * eps, from U(-5, 5),
-  a choice of ours; the set's n^eps is missing here.
+- vladislavleva-a: +, -, *, a % b, n^2; constants from U(-5, 5), which with + and * stand for the set's n + eps and
+  n * eps (the interval is our choice). The set's n^eps is left out.
 """
 
 from __future__ import annotations
@@ -52,25 +53,28 @@ from evoniche_baselines.problems._gp import (
 __all__ = ["TARGETS", "Points", "PointsScorer", "Target", "regression"]
 
 _POINTS = tuple(b"regression points")
-"""The key of what is drawn here, so that no run with the same seed draws it as well."""
+"""The key of the random points, so that no run with the same seed draws the same numbers."""
 
 _HIT = 0.01
 """The error below which a point counts as hit (Koza 1992)."""
 
 
 def regression(target: str = "koza-1", instance: int = 0) -> Problem:
-    """Trees that come near a function.
+    """Make the problem to find a tree that comes near a function.
 
-    The score of a point is 1 / (1 + |error|), and 0 where the tree gives no finite number. Offers cases (the training
-    points), held-out points where the benchmark has them, and a descriptor (height and size of the tree). The metric
-    `hits` is the largest share of the points on which one member errs by less than 0.01.
+    A case is a training point. Its score is 1 / (1 + |error|), and 0 where the tree gives no finite number. The problem
+    has held-out points where the benchmark has them, and a descriptor (height and size of the tree). The metric `hits`
+    is the largest share of the points on which one member errs by less than 0.01 (Koza 1992).
 
     Args:
         target: One of `TARGETS`.
-        instance: Which random points; those of a grid are always the same.
+        instance: The number of the draw of random points, >= 0. The points of a grid are always the same.
 
     Raises:
-        ValueError: There is no such target.
+        ValueError: There is no such target, or the instance is negative.
+
+    >>> regression("keijzer-6").cases
+    50
     """
     if target not in TARGETS:
         raise ValueError(f"regression(target=...) must be one of {', '.join(TARGETS)}, got {target!r}.")
@@ -100,13 +104,16 @@ def regression(target: str = "koza-1", instance: int = 0) -> Problem:
 @final
 @attrs.frozen
 class Points:
-    """Where a function is known.
+    """The points at which a function is known.
 
     Args:
         kind: "U" for points drawn uniformly, "E" for a grid.
         low: The least value of each variable.
-        high: The greatest.
-        number: How many points; of a grid the step.
+        high: The greatest value of each variable.
+        number: The number of points; for a grid, its step.
+
+    >>> Points("E", 0, 1, 0.5).draw(1, rng=np.random.default_rng(0))
+    array([[0. , 0.5, 1. ]])
     """
 
     kind: Literal["U", "E"]
@@ -115,7 +122,7 @@ class Points:
     number: float
 
     def draw(self, variables: int, *, rng: Generator) -> NDArray[np.float64]:
-        """The points, shape (variables, n)."""
+        """Return the points, shape (variables, n)."""
         if self.kind == "U":
             return rng.uniform(self.low, self.high, size=(variables, int(self.number)))
         steps = round((self.high - self.low) / self.number)
@@ -129,11 +136,11 @@ class Target:
     """A function to be found.
 
     Args:
-        formula: `f(x, y, ...)` of arrays.
-        variables: How many it has.
-        training: Where it is known.
-        functions: What trees are made of.
-        test: Other points, for the best tree of a run.
+        formula: The function `f(x, y, ...)`, of arrays.
+        variables: The number of its variables.
+        training: The points that trees are scored on.
+        functions: The name of the function set that trees are made of.
+        test: Held-out points for the best tree of a run; None where the benchmark has none.
     """
 
     formula: Callable[..., NDArray[np.float64]]
@@ -169,7 +176,7 @@ TARGETS: Mapping[str, Target] = {
         5, Points("U", 0.05, 6.05, 1024), "vladislavleva-a", Points("U", -0.25, 6.35, 5000),
     ),
 }  # fmt: skip
-"""Name -> function."""
+"""Name -> function to be found; see the table above."""
 
 
 @final
@@ -180,7 +187,7 @@ class PointsScorer(Scorer):
     Args:
         language: What trees are made of.
         x: The points, shape (variables, cases).
-        y: What the function gives there, shape (cases,).
+        y: The values of the function there, shape (cases,).
     """
 
     language: Language
@@ -188,7 +195,7 @@ class PointsScorer(Scorer):
     y: NDArray[np.float64] = attrs.field(repr=False)
 
     def score(self, genomes: Batch) -> NDArray[np.float64]:
-        """Score a list of trees; shape (n, cases)."""
+        """Score a list of n trees; return shape (n, cases), from 0 to 1."""
         values = dict(zip(self.language.inputs, self.x, strict=True))
         scores = np.empty((len(genomes), len(self.y)))
         with np.errstate(all="ignore"):  # what overflows is no good, but allowed

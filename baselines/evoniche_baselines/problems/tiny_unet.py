@@ -1,11 +1,11 @@
-"""Four tiny diffusion models, each of which has learnt one kind of picture, to be merged.
+"""Four tiny diffusion models to be merged, each of which has learned one kind of picture.
 
-A picture is 8 x 8 pixels of one concept (rows, columns, a chequered field, a disc) in some position; its concept is
-told to the network as text is, by cross-attention. All begin as one base that has seen a little of everything. A case
-is a noisy picture, and its score how like the true noise is to what the network says it is: (1 + cos) / 2.
+A picture is 8 x 8 pixels of one concept (rows, columns, a chequered field, a disc) in some position. The network is
+told the concept by cross-attention, the way others are told a text. All four are trained from one base that has seen a
+little of everything. A case is a noisy picture; its score is (1 + cos) / 2 of the predicted and the true noise.
 
-    python -m evoniche_baselines.problems.tiny_unet FOLDER          makes FOLDER/rows, columns, chequers and disc
-    python -m evoniche_baselines.problems.tiny_unet --load FOLDER   says how well a model does on each concept
+    python -m evoniche_baselines.problems.tiny_unet FOLDER          trains FOLDER/rows, columns, chequers and disc
+    python -m evoniche_baselines.problems.tiny_unet --load FOLDER   prints the scores of a model on each concept
     evoniche merge ... --scorer .../tiny_unet.py:similarity --held-out .../tiny_unet.py:held_out
 """
 
@@ -31,7 +31,7 @@ Case = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def pictures(concepts: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Pictures of concepts (n,), shape (n, 1, size, size), from -1 to 1."""
+    """Draw pictures of concepts (n,), shape (n, 1, size, size), with pixels -1 and 1."""
     n = len(concepts)
     y, x = torch.meshgrid(torch.arange(_SIZE), torch.arange(_SIZE), indexing="ij")
     shift = torch.randint(0, 4, (2, n, 1, 1), generator=generator)
@@ -44,7 +44,7 @@ def pictures(concepts: torch.Tensor, generator: torch.Generator) -> torch.Tensor
 
 
 def noisy(concepts: torch.Tensor, generator: torch.Generator) -> Case:
-    """Noisy pictures, the steps of diffusion that they are at, how they are told of, and the noise in them."""
+    """Draw noisy pictures of concepts (n,); return them, their diffusion steps, their prompts and their noise."""
     n = len(concepts)
     step = torch.randint(100, _STEPS, (n,), generator=generator)
     noise = torch.randn((n, 1, _SIZE, _SIZE), generator=generator)
@@ -54,7 +54,7 @@ def noisy(concepts: torch.Tensor, generator: torch.Generator) -> Case:
 
 
 def network() -> Any:
-    """A UNet of some 60 thousand parameters, as its own library makes it."""
+    """Make a UNet of diffusers with about 60 thousand parameters."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -65,11 +65,11 @@ def network() -> Any:
 
 
 def train_seeds(out: Path, *, seed: int = 0) -> list[Path]:
-    """Train the base and the four, and save each as a folder of diffusers.
+    """Train the base and the four models, and save each of the four as a folder of diffusers.
 
     Args:
-        out: Where the folders go.
-        seed: Fixes them.
+        out: The folder in which the four are made.
+        seed: Fixes the weights and the pictures.
 
     Returns:
         The four folders.
@@ -111,14 +111,14 @@ def _scorer(seed: int) -> CosineScorer:
 
 
 similarity = _scorer(_TRAINING)
-"""f(model) -> scores of the training cases, shape (cases,), concept after concept."""
+"""Scores a model on the training cases, shape (cases,), concept after concept."""
 
 held_out = _scorer(_HELD_OUT)
-"""The same for other cases."""
+"""Scores a model on held-out cases, likewise."""
 
 
 def main(arguments: list[str]) -> None:
-    """Train the four, or load a model and say how well it does on each concept."""
+    """Train the four models, or load one, and print the mean score on each concept."""
     from diffusers import UNet2DConditionModel
 
     folders = [Path(arguments[-1])] if arguments[0] == "--load" else train_seeds(Path(arguments[0]))

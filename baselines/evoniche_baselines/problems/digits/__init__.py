@@ -1,4 +1,4 @@
-"""Handwritten digits: the first experiment of Abrantes, Lange and Tang 2025 (section 4.1), as the authors ran it."""
+"""Handwritten digits, the first experiment of Abrantes, Lange and Tang 2025 (section 4.1), as the authors ran it."""
 
 from evoniche_baselines.problems.digits.networks import (
     CLASSES,

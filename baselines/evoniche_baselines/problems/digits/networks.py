@@ -1,8 +1,8 @@
-"""The networks, the images and the experts.
+"""The networks, the images and the experts of the digits experiment.
 
-scikit-learn's 1,797 images of 8x8 pixels, values 0 to 16 as they come, in file order: the first 80 % are the training
-cases, the last 20 % are held out. A genome is a ReLU network 64-256-10 as one flat float32 vector of 19,210
-parameters: W1 (64, 256), b1, W2 (256, 10), b2. A case is a training image, its score 1 if the class is right.
+scikit-learn has 1,797 images of 8x8 pixels, which keep their values (0 to 16) and their order: the first 80 % are the
+training cases, the last 20 % are held out. A genome is a ReLU network 64-256-10 as one flat float32 vector of 19,210
+parameters: W1 (64, 256), b1, W2 (256, 10), b2. A case is a training image, with score 1 if the class is right, else 0.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ __all__ = ["CLASSES", "PARAMETERS", "DigitsScorer", "digits_genome", "published_
 PIXELS, HIDDEN, CLASSES = 64, 256, 10
 PARAMETERS = (PIXELS + 1) * HIDDEN + (HIDDEN + 1) * CLASSES
 INITIAL_STD = 0.01
-"""Standard deviation of the first weights."""
+"""The standard deviation of the first weights."""
 
 _SHARE_OF_TRAINING = 0.8
 
 
 def digits_genome() -> RealGenome:
-    """Networks as flat float32 vectors, drawn from N(0, 0.01**2)."""
+    """Return the genome of networks: flat float32 vectors, drawn from N(0, 0.01**2).
+
+    >>> digits_genome().sample(2, rng=np.random.default_rng(0)).shape
+    (2, 19210)
+    """
     return RealGenome(PARAMETERS, std=INITIAL_STD, dtype="float32")
 
 
@@ -38,8 +42,12 @@ class DigitsScorer(Scorer):
     """Scores networks on images: 1 where the predicted class is right, else 0.
 
     Args:
-        images: Shape (cases, 64), float32.
-        labels: Shape (cases,), 0 to 9.
+        images: The pixels, float32 of shape (cases, 64).
+        labels: The digits, 0 to 9, shape (cases,).
+
+    >>> train, test = DigitsScorer.load()
+    >>> train.score(published_experts()).shape
+    (2, 1437)
     """
 
     images: NDArray[np.float32] = attrs.field(repr=False)
@@ -53,7 +61,7 @@ class DigitsScorer(Scorer):
 
     @classmethod
     def load(cls) -> tuple[Self, Self]:
-        """The scorers of the 1,437 training and of the 360 held-out images.
+        """Make the scorers of the 1,437 training images and of the 360 held-out images.
 
         Raises:
             ImportError: scikit-learn, which brings the images, is not installed.
@@ -68,11 +76,7 @@ class DigitsScorer(Scorer):
         return cls(images[:split], labels[:split]), cls(images[split:], labels[split:])
 
     def score(self, genomes: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Score networks of shape (n, 19210).
-
-        Returns:
-            Shape (n, cases).
-        """
+        """Score networks of shape (n, 19210); return boolean scores of shape (n, cases)."""
         scores = np.empty((len(genomes), len(self.labels)), dtype=np.bool_)
         # One network at a time stays in the cache; a stack of them is slower on a processor.
         for row, parameters in zip(scores, genomes, strict=True):
@@ -80,7 +84,7 @@ class DigitsScorer(Scorer):
         return scores
 
     def logits(self, parameters: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What one network answers, shape (cases, 10)."""
+        """Compute the logits of one network for all images, shape (cases, 10)."""
         w1_b1 = parameters[: (PIXELS + 1) * HIDDEN].reshape(PIXELS + 1, HIDDEN)  # b1 follows on W1 as one more row
         _, _, w2, b2 = unflatten(parameters)
         hidden = self._images_and_one @ w1_b1  # (cases, 256)
@@ -90,25 +94,25 @@ class DigitsScorer(Scorer):
         return logits
 
     def accuracy(self, parameters: NDArray[np.float32]) -> float:
-        """The share of the images that one network gets right."""
+        """Return the share of the images that one network gets right."""
         return float(self.score(parameters[None]).mean())
 
     def class_accuracy(self, parameters: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The same among the images of each digit, shape (10,)."""
+        """Return the share that one network gets right of the images of each digit, shape (10,)."""
         right = self.score(parameters[None])[0]
         counts = np.bincount(self.labels, minlength=CLASSES)
         return np.bincount(self.labels, weights=right, minlength=CLASSES) / np.maximum(counts, 1)
 
 
 def unflatten(parameters: Any) -> tuple[Any, Any, Any, Any]:
-    """W1 (64, 256), b1 (256,), W2 (256, 10) and b2 (10,), views of a flat array or tensor."""
+    """Split a flat array or tensor into views: W1 (64, 256), b1 (256,), W2 (256, 10) and b2 (10,)."""
     ends = np.cumsum([PIXELS * HIDDEN, HIDDEN, HIDDEN * CLASSES])
     w1, b1, w2 = (parameters[start:end] for start, end in zip((0, *ends), ends, strict=False))
     return w1.reshape(PIXELS, HIDDEN), b1, w2.reshape(HIDDEN, CLASSES), parameters[ends[-1] :]
 
 
 def published_experts() -> NDArray[np.float32]:
-    """Two networks that come with the package, trained on the digits 0 to 4 and 5 to 9; shape (2, 19210)."""
+    """Load the two networks of the package, trained on the digits 0 to 4 and on 5 to 9; shape (2, 19210)."""
     path = files("evoniche_baselines.problems.digits") / "experts.npz"
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return np.stack([arrays["digits_0_to_4"], arrays["digits_5_to_9"]])
@@ -117,15 +121,15 @@ def published_experts() -> NDArray[np.float32]:
 def train_experts(seed: int, *, steps: int = 10, learning_rate: float = 0.003) -> NDArray[np.float32]:
     """Train two fresh networks, one on the digits 0 to 4 and one on 5 to 9, as the paper does.
 
-    Each starts from N(0, 0.01**2) and takes full-batch steps of Adam on the cross-entropy.
+    Each starts from weights drawn from N(0, 0.01**2), and takes full-batch steps of Adam on the cross-entropy.
 
     Args:
         seed: Fixes the first weights.
-        steps: Steps of Adam.
-        learning_rate: Of Adam.
+        steps: The number of steps.
+        learning_rate: The learning rate of Adam.
 
     Returns:
-        Shape (2, 19210).
+        The networks, shape (2, 19210).
 
     Raises:
         ImportError: torch is not installed.

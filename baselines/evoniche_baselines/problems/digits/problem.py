@@ -1,4 +1,4 @@
-"""The digits as a problem that methods are compared on."""
+"""The digits as a problem on which methods are compared."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ __all__ = ["ParityAccuracy", "digits"]
 
 MUTATION_STD = 0.01
 _LEARNED = 0.2
-"""The accuracy on a digit from which a network has learned it."""
+"""The accuracy on a digit from which the digit counts as learned."""
 
 
 def digits(start: str = "scratch", angle: Angle = "whole") -> Problem:
-    """Networks that read handwritten digits (Abrantes, Lange and Tang 2025, section 4.1). An image is a case.
+    """Make the problem to read handwritten digits (Abrantes, Lange and Tang 2025, section 4.1); an image is a case.
 
     As in the paper, a run from scratch begins with two random networks and mutates; a run from experts merges two
-    trained networks without mutation. MAP-Elites' grid is over the accuracy on odd and even digits. What the paper
-    reports is `test accuracy`: that of the member alive with the best training accuracy.
+    trained networks without mutation. The grid of MAP-Elites is over the accuracy on odd and on even digits. The paper
+    reports `test accuracy`, the held-out accuracy of the member alive with the best training accuracy.
 
     Args:
-        start: "scratch"; "experts", the two networks that come with the package; or "fresh", two experts that are
-            trained for each run from its seed (needs torch).
-        angle: Of SLERP, see `SplitSlerpCrossover`.
+        start: "scratch"; "experts" for the two networks that come with the package; or "fresh" for two experts that
+            each run trains from its seed (needs torch).
+        angle: How SLERP measures the angle; see `SplitSlerpCrossover`.
 
     Raises:
-        ValueError: Another start or angle.
-        ImportError: scikit-learn, which brings the images, is not installed; or torch.
+        ValueError: The start or the angle is another.
+        ImportError: scikit-learn, which has the images, is not installed; or torch, for "fresh".
 
     >>> digits(start="experts").cases
     1437
@@ -85,7 +85,7 @@ def _accuracy(images: DigitsScorer, genomes: NDArray[np.float32], scores: NDArra
 def _by_digit(
     train: DigitsScorer, test: DigitsScorer, genomes: NDArray[np.float32], scores: NDArray[Any]
 ) -> dict[str, float]:
-    """The accuracy on the images of each digit, and how many digits are not learned, of the best member alive."""
+    """Measure the best member alive: its accuracy on each digit, and how many digits it has not learned."""
     best, digits = _best(genomes, scores), range(CLASSES)
     trained, tested = train.class_accuracy(best), test.class_accuracy(best)
     return {
@@ -117,7 +117,7 @@ def _single_precision(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
 @final
 @attrs.frozen(eq=False)
 class ParityAccuracy:
-    """The accuracy on odd and on even digits.
+    """Measures the accuracy on odd and on even digits, as a descriptor.
 
     Args:
         odd: Whether the digit of each case is odd, shape (cases,).
@@ -126,5 +126,5 @@ class ParityAccuracy:
     odd: NDArray[np.bool_] = attrs.field(repr=False)
 
     def __call__(self, _genomes: Any, scores: NDArray[Any]) -> NDArray[np.float64]:
-        """Shape (n, 2), from 0 to 1."""
+        """Return the accuracies on odd and on even digits, shape (n, 2), from 0 to 1."""
         return np.stack([scores[:, self.odd].mean(axis=1), scores[:, ~self.odd].mean(axis=1)], axis=1)

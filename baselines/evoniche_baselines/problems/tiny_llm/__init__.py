@@ -1,7 +1,7 @@
 """Tiny language models with two skills, in place of the mathematics and agent models of Abrantes 2025, section 4.2.
 
-`train_seeds` makes a Llama of about a million parameters that has half learned both skills, and from it a specialist
-in each; `ARITHMETIC` and `PROTOCOL` make the cases, and `evaluate` scores a model on them.
+`train_seeds` trains a Llama of about a million parameters until it has half learned both skills, and from it a
+specialist in each. `ARITHMETIC` and `PROTOCOL` make the cases, and `evaluate` scores a model on them.
 """
 
 from evoniche_baselines.problems.tiny_llm.skills import (

@@ -1,4 +1,4 @@
-"""`python -m evoniche_baselines.problems.tiny_llm FOLDER` trains the models and says what they can do."""
+"""The command `python -m evoniche_baselines.problems.tiny_llm FOLDER` trains the models and prints their scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evoniche_baselines.problems.tiny_llm.training import train_seeds
 
 
 def main(out: Path) -> None:
-    """Train, and print the share of held-out cases that each model gets right."""
+    """Train the models, and print the mean score of each on the held-out cases."""
     from transformers import LlamaForCausalLM
 
     kind: Any = LlamaForCausalLM

@@ -1,13 +1,13 @@
-"""What the models are asked, and how their answers are scored.
+"""The prompts of the two skills, and how answers to them are scored.
 
-Arithmetic: `37+45=` is answered `280`, the sum from its last digit on. Right (1) or wrong (0).
+Arithmetic: the answer to `37+45=` is `280`, the sum with its last digit first. It is right (1) or wrong (0).
 
-Protocol: a robot on a board of 8 x 8 fields, bounded by walls. `34:NNEWSS>` says where it is (column 3, row 4) and
-where it is told to go; the answer `353646363534` is where it is after each command. A case is graded by the share of
-the steps that are right before the first wrong one.
+Protocol: a robot moves on a board of 8 x 8 fields with walls around it. `34:NNEWSS>` says where it is (column 3, row 4)
+and what its commands are; the answer `353646363534` says where it is after each command. The score is the share of the
+steps that are right before the first wrong one.
 
 An answer ends with EOS, without which it (or its last step) is wrong. The prompts of a skill are numbered, and a split
-divides the numbers: no prompt is in two of its parts.
+divides the numbers, so that no prompt is in two of its parts.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Cases:
     """Prompts with the right answers.
 
     Args:
-        prompts: Token ids, shape (cases, length), BOS first.
-        answers: Token ids, shape (cases, length), EOS last.
-        ends: Of each step that is graded, the position of its last token in the answer.
+        prompts: Token ids, shape (cases, length), with BOS first.
+        answers: Token ids, shape (cases, length), with EOS last.
+        ends: The position in the answer of the last token of each graded step.
     """
 
     prompts: Tensor = attrs.field(repr=False)
@@ -65,7 +65,7 @@ class Cases:
 @final
 @attrs.frozen
 class Split:
-    """Disjoint cases of one skill: for training the specialists, scoring the merges, and the final judgement."""
+    """Disjoint cases of one skill: to train the specialists, to score merged models, and to test the final ones."""
 
     training: Cases
     scoring: Cases
@@ -75,13 +75,16 @@ class Split:
 @final
 @attrs.frozen
 class Skill:
-    """A kind of prompt.
+    """A kind of prompt, with its answers.
 
     Args:
-        name: Of the skill and its specialist.
-        size: How many prompts there are.
-        write: `f(number) -> (prompt, answer)`; all prompts are equally long, all answers as well.
-        steps: How many equal steps an answer is graded by.
+        name: The name of the skill and of its specialist.
+        size: The number of prompts.
+        write: A function `f(number) -> (prompt, answer)`. All prompts have the same length, and so have all answers.
+        steps: The number of equal steps in which an answer is graded.
+
+    >>> ARITHMETIC.write(3745), PROTOCOL.steps
+    (('37+45=', '280'), 6)
     """
 
     name: str
@@ -90,7 +93,7 @@ class Skill:
     steps: int = 1
 
     def cases(self, numbers: NDArray[np.int64]) -> Cases:
-        """The cases of these numbers, 0 .. size - 1."""
+        """Make the cases with these numbers, from 0 to size - 1."""
         prompts, answers = map(encode, zip(*(self.write(int(number)) for number in numbers), strict=True))
         length = answers.shape[1] // self.steps
         ends = [length * step - 1 for step in range(1, self.steps)] + [answers.shape[1]]  # the last with its EOS
@@ -98,9 +101,9 @@ class Skill:
         return Cases(torch.cat([bos, prompts], dim=1), torch.cat([answers, eos], dim=1), tuple(ends))
 
     def split(self, seed: int = 0) -> Split:
-        """500 held-out cases, 200 for scoring and up to 20,000 others for training, drawn by the seed.
+        """Draw 500 held-out cases, 200 for scoring, and up to 20,000 others for training.
 
-        The specialists of `train_seeds` are trained with seed 0: only its other parts are new to them.
+        The specialists of `train_seeds` are trained on the split of seed 0, so only its other parts are new to them.
         """
         count = min(self.size, _HELD_OUT + _SCORING + _TRAINING)
         numbers = np.random.default_rng(seed).choice(self.size, count, replace=False)
@@ -133,15 +136,15 @@ SKILLS = (ARITHMETIC, PROTOCOL)
 
 @torch.no_grad()
 def generate(model: Any, prompts: Tensor, new_tokens: int) -> Tensor:
-    """What a causal language model writes greedily: as `model.generate` does, without what that spends on each token.
+    """Let a causal language model write greedily, like `model.generate` but without its overhead for each token.
 
     Args:
-        model: Of transformers.
+        model: A model of transformers.
         prompts: Token ids, shape (n, length), without padding.
-        new_tokens: How many to write at most, >= 1.
+        new_tokens: The greatest number of tokens to write, >= 1.
 
     Returns:
-        The new tokens alone, shape (n, <= new_tokens): PAD after EOS, and none once all have ended.
+        The new tokens only, shape (n, <= new_tokens), with PAD after EOS. Writing stops when all texts have ended.
     """
     tokens, past, written = prompts, None, []
     ended = torch.zeros(len(prompts), dtype=torch.bool)
@@ -159,8 +162,12 @@ def generate(model: Any, prompts: Tensor, new_tokens: int) -> Tensor:
 def evaluate_by_generation(model: Any, cases: Cases) -> NDArray[np.float32]:
     """Let a model write its answers token by token, and grade them.
 
+    Args:
+        model: A causal language model of transformers.
+        cases: The prompts and the right answers.
+
     Returns:
-        Shape (cases,), 0 to 1: the share of the steps that are right before the first wrong token.
+        The share of the steps that are right before the first wrong token, shape (cases,), from 0 to 1.
     """
     written = generate(model, cases.prompts, cases.answers.shape[1])
     written = torch.nn.functional.pad(written, (0, cases.answers.shape[1] - written.shape[1]), value=PAD)
@@ -169,13 +176,18 @@ def evaluate_by_generation(model: Any, cases: Cases) -> NDArray[np.float32]:
 
 @torch.no_grad()
 def evaluate(model: Any, cases: Cases) -> NDArray[np.float32]:
-    """The same grades in one pass over prompts and right answers, in little more than half the time.
+    """Compute the grades of `evaluate_by_generation` in one pass, in little more than half the time.
 
-    Up to its first wrong token a greedy model has written the right answer. So what it would have written next after
-    each part of the right answer tells where that first wrong token is, and what follows it counts for nothing.
+    The model reads the prompts with the right answers, and predicts a token after each part of an answer. Up to its
+    first wrong token, a greedy model has written the right answer; so the first wrong prediction is at that token, and
+    what follows it does not count.
+
+    Args:
+        model: A causal language model of transformers.
+        cases: The prompts and the right answers.
 
     Returns:
-        Shape (cases,), 0 to 1.
+        The grades, shape (cases,), from 0 to 1.
     """
     tokens = torch.cat([cases.prompts, cases.answers[:, :-1]], dim=1)
     logits = model(input_ids=tokens, use_cache=False, logits_to_keep=cases.answers.shape[1]).logits

@@ -1,9 +1,9 @@
-"""M2N2, its ablations and a GA on the tiny language models: runs of `evoniche merge`, and their table.
+"""Runs M2N2, its ablations and a GA on the tiny language models by `evoniche merge`, and prints their tables.
 
     python -m evoniche_baselines.problems.tiny_llm.study FOLDER
 
-trains the models in FOLDER/models unless they are there, runs each method with each seed unless its merged model is in
-FOLDER, and prints the tables of held-out scores and of the populations in Markdown.
+trains the models in FOLDER/models and runs each method with each seed, where these are not in FOLDER yet. Then it
+prints the tables of held-out scores and of the populations in Markdown.
 """
 
 from __future__ import annotations
@@ -29,14 +29,22 @@ METHODS = {
     "M2N2 without split point": ["--no-split-point"],
     "GA": ["--alpha", "0", "--no-attraction"],
 }
-"""Name -> options of `evoniche merge`."""
+"""Name of a method -> its options of `evoniche merge`."""
 
 _SEEDS, _EVALUATIONS, _JOBS = 3, 400, 2
 _SKILLS = ("arithmetic", "protocol")
 
 
 def command(models: Path, out: Path, method: str, *, seed: int, evaluations: int = _EVALUATIONS) -> list[str]:
-    """The command line of one run."""
+    """Return the command line of one run.
+
+    Args:
+        models: The folder with the specialists.
+        out: The folder for the merged model.
+        method: One of `METHODS`.
+        seed: The seed of the run.
+        evaluations: The number of merged models that are scored.
+    """
     file = os.path.relpath(tasks.__file__)
     scorers = [option for skill in _SKILLS for option in ("--scorer", f"{file}:{skill}")]
     held_out = [option for skill in _SKILLS for option in ("--held-out", f"{file}:{skill}_held_out")]
@@ -46,10 +54,10 @@ def command(models: Path, out: Path, method: str, *, seed: int, evaluations: int
 
 
 def table(runs: dict[str, list[Path]]) -> str:
-    """Mean and standard deviation of the held-out scores in %, in the form of Abrantes 2025, table 1.
+    """Make the table of held-out scores, mean and standard deviation in %, in the form of Abrantes 2025, table 1.
 
     Args:
-        runs: Method -> folders of merged models.
+        runs: Method -> the folders of its merged models.
     """
     lines = ["| model | arithmetic | protocol | average |", "|---|---|---|---|"]
     seeds = _scores(next(iter(runs.values()))[0])
@@ -59,7 +67,11 @@ def table(runs: dict[str, list[Path]]) -> str:
 
 
 def populations(runs: dict[str, list[Path]]) -> str:
-    """The population in the end, mean over the runs: best and coverage on training cases in %, entropy in bits."""
+    """Make the table of the final populations, means over the runs: best and coverage in %, entropy in bits.
+
+    Args:
+        runs: Method -> the folders of its merged models.
+    """
     lines = ["| method | best on training cases | coverage | entropy in bits |", "|---|---|---|---|"]
     for method, folders in runs.items():
         ends = []
@@ -81,14 +93,14 @@ def _line(name: str, rows: list[list[float]]) -> str:
 
 
 def _scores(folder: Path) -> dict[str, list[float]]:
-    """Model -> scores on the held-out cases of each skill, and their average."""
+    """Return model -> its scores on the held-out cases of each skill, and their average."""
     columns, rows = json.loads((folder / "recipe.json").read_text())["card"]["scores"]
     held_out = [i for i, column in enumerate(columns) if column.endswith("(held out)")]
     return {row[0]: [float(row[i]) for i in held_out] for row in rows}
 
 
 def main(out: Path) -> None:
-    """Run what is missing, and print the table."""
+    """Run what is missing in a folder, and print the tables."""
     if not (out / "models" / "protocol").exists():
         train_seeds(out / "models")
     folders = {

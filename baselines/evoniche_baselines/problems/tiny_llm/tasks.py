@@ -1,4 +1,4 @@
-"""The two skills as scorers for `evoniche merge`: `tasks.py:arithmetic` and so on."""
+"""Scorers of the two skills for `evoniche merge`: `tasks.py:arithmetic` and so on."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def _cases(skill: Skill) -> Split:
 
 
 def arithmetic(model: Any) -> NDArray[np.float32]:
-    """Scores on the 200 cases for merging."""
+    """Score a model on the 200 cases of arithmetic for merging; shape (200,), 0 or 1."""
     return evaluate(model, _cases(ARITHMETIC).scoring)
 
 
 def protocol(model: Any) -> NDArray[np.float32]:
-    """Scores on the 200 cases for merging."""
+    """Score a model on the 200 cases of the protocol for merging; shape (200,), from 0 to 1."""
     return evaluate(model, _cases(PROTOCOL).scoring)
 
 
 def arithmetic_held_out(model: Any) -> NDArray[np.float32]:
-    """Scores on 500 others, written token by token."""
+    """Score the answers that a model writes token by token to the 500 held-out cases of arithmetic; shape (500,)."""
     return evaluate_by_generation(model, _cases(ARITHMETIC).held_out)
 
 
 def protocol_held_out(model: Any) -> NDArray[np.float32]:
-    """Scores on 500 others, written token by token."""
+    """Score the answers that a model writes token by token to the 500 held-out cases of the protocol; shape (500,)."""
     return evaluate_by_generation(model, _cases(PROTOCOL).held_out)

@@ -1,4 +1,4 @@
-"""The characters that the models read and write, one token each."""
+"""The tokens that the models read and write: each is a character, or a mark for padding, begin or end."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ __all__ = ["BOS", "EOS", "PAD", "VOCABULARY", "decode", "encode", "tokenizer"]
 
 _SPECIAL = ("<pad>", "<bos>", "<eos>")
 VOCABULARY = {token: i for i, token in enumerate((*_SPECIAL, *"0123456789+=:>NESW"))}
-"""Ids of the tokens."""
+"""Token -> its id."""
 PAD, BOS, EOS = (VOCABULARY[token] for token in _SPECIAL)
 
 _TOKENS = tuple(VOCABULARY)
 
 
 def encode(texts: Iterable[str]) -> Tensor:
-    """Token ids, shape (texts, length), of texts that are all equally long; without BOS and EOS.
+    """Return the token ids of texts of one length, without BOS and EOS; shape (texts, length).
 
     Raises:
-        KeyError: A character that is no token.
-        ValueError: Texts of different lengths.
+        KeyError: A character is not a token.
+        ValueError: The texts have different lengths.
+
+    >>> decode(encode(["3+4=", "9+1="]))
+    ['3+4=', '9+1=']
     """
     return torch.tensor([[VOCABULARY[character] for character in text] for text in texts])
 
 
 def decode(tokens: Tensor) -> list[str]:
-    """The texts of token ids (texts, length), each up to its first EOS, without BOS and PAD."""
+    """Return the texts of token ids (texts, length), each up to its first EOS and without BOS and PAD."""
     texts = []
     for row in tokens.tolist():
         end = row.index(EOS) if EOS in row else len(row)
@@ -41,7 +44,7 @@ def decode(tokens: Tensor) -> list[str]:
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """The same for transformers: BOS before each text, padding on the left; an unknown character is an error."""
+    """Make the tokenizer for transformers, with BOS first, padding on the left, and an error at unknown characters."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

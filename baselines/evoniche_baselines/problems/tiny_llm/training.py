@@ -1,11 +1,11 @@
-"""A base and two specialists, trained in a minute or two on a processor.
+"""Trains a base and two specialists, in a minute or two on a processor.
 
-The base sees both skills until it has half learned them. Each specialist goes on from it with one skill alone, and
-forgets most of the other. As fine-tuning often does, it keeps a part fixed: the embeddings, the norms, and one of the
-four layers, the last in arithmetic and the first in the protocol. So it depends on the layer which of the two is needed
-more, and where two models are joined matters, not only in what ratio.
+The base is trained on both skills until it has half learned them. Each specialist is trained further on one skill
+only, and forgets most of the other. As often in fine-tuning, a part stays fixed: the embeddings, the norms, and one of
+the four layers, the last for arithmetic and the first for the protocol. So layers differ in which specialist they need
+more, and it matters where two models are joined, not only in which ratio.
 
-Muon (Jordan 2024) for the weight matrices is what makes so few steps enough.
+So few steps are enough because Muon (Jordan 2024) trains the weight matrices.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LAST_RATE = 0.05  # of the full rate, to which the specialists' rate falls
 @final
 @attrs.frozen
 class _Lesson:
-    """What is learned: batches of these sizes, for this many steps, in these layers (None: everywhere)."""
+    """Says what is learned: batches of these sizes, for this many steps, in these layers (None means everywhere)."""
 
     name: str
     steps: int
@@ -56,17 +56,17 @@ _SPECIALISTS = (
 
 
 def train_seeds(out: Path, seed: int = 0, progress: bool = True) -> dict[str, Path]:
-    """Train the base and the specialists, and save each as a Hugging Face directory with its tokenizer.
+    """Train the base and the specialists, and save each as a Hugging Face folder with its tokenizer.
 
-    One thread is used, so that the same seed gives the same models whatever the number of cores.
+    Training uses one thread, so that a seed gives the same models whatever the number of cores.
 
     Args:
-        out: Folder to make `base`, `arithmetic` and `protocol` in; models that are there are replaced.
+        out: The folder in which `base`, `arithmetic` and `protocol` are made; models that are there are replaced.
         seed: Fixes the first weights and the batches. The cases are always those of `Skill.split()`.
-        progress: Show a bar on standard error.
+        progress: Whether to show a bar on standard error.
 
     Returns:
-        The three directories by name.
+        Name -> folder of the three models.
 
     Raises:
         ImportError: transformers is not installed, or torch is older than 2.9 and has no Muon.
@@ -111,7 +111,7 @@ def _new_model(seed: int) -> LlamaForCausalLM:
 
 
 def _teach(model: LlamaForCausalLM, lesson: _Lesson, training: dict[str, Cases], seed: int, bar: tqdm) -> None:
-    """Train a model in place; all its parameters can be trained afterwards."""
+    """Train a model in place, and leave all its parameters trainable."""
     bar.set_description(lesson.name)
     batches = [(training["arithmetic"], lesson.arithmetic), (training["protocol"], lesson.protocol)]
     generator = torch.Generator().manual_seed(seed)
@@ -132,13 +132,13 @@ def _teach(model: LlamaForCausalLM, lesson: _Lesson, training: dict[str, Cases],
 
 
 def _schedule(step: int, lesson: _Lesson) -> float:
-    """Share of the full rate: a warm-up, and a linear fall for those who will learn no more."""
+    """Return the share of the full rate: a warm-up, and then a linear fall for the specialists."""
     fall = 1.0 if lesson is _BASE else max(_LAST_RATE, 1 - step / lesson.steps)
     return min(1.0, (step + 1) / _WARM_UP) * fall
 
 
 def _optimizers(model: LlamaForCausalLM, layers: tuple[int, ...] | None) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, and, where everything is trained, Adam for embeddings and norms."""
+    """Make Muon for the matrices of the layers and, where everything is trained, Adam for embeddings and norms."""
     chosen = range(_LAYERS) if layers is None else layers
     matrices = [p for i in chosen for p in model.model.layers[i].parameters() if p.ndim == 2]
     optimizers: list[torch.optim.Optimizer] = [torch.optim.Muon(matrices, lr=_MUON_RATE, weight_decay=0.0)]
@@ -152,7 +152,7 @@ def _optimizers(model: LlamaForCausalLM, layers: tuple[int, ...] | None) -> list
 
 
 def _loss(model: LlamaForCausalLM, cases: Cases) -> Tensor:
-    """Cross-entropy of the answers, EOS included, given the prompts."""
+    """Compute the cross-entropy of the answers, with EOS, given the prompts."""
     tokens = torch.cat([cases.prompts, cases.answers[:, :-1]], dim=1)
     logits = model(input_ids=tokens, use_cache=False, logits_to_keep=cases.answers.shape[1]).logits
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), cases.answers.flatten())
@@ -178,7 +178,7 @@ def _one_thread() -> Iterator[None]:
 
 @contextmanager
 def _no_bars_of_transformers() -> Iterator[None]:
-    """A bar for each file written would break ours, and show without it."""
+    """Hide the bars that transformers shows for each file: they would break ours, and show even without it."""
     from transformers.utils import logging
 
     enabled = logging.is_progress_bar_enabled()
