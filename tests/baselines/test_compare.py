@@ -868,6 +868,20 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     assert not list(tmp_path.rglob("*.tmp"))
 
 
+def test_a_run_that_ctrl_c_finds_just_saved_counts_as_finished(tmp_path, monkeypatch):
+    save = Store.save
+
+    def save_and_interrupt(store, task, done):
+        save(store, task, done)
+        if task.seed == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "save", save_and_interrupt)
+    result = compare("niches", ["m2n2"], runs=3, evaluations=200, folder=tmp_path, progress=False)
+    assert result.missing == (("niches", "m2n2", 2),)
+    assert list(result.scores) == [("niches", "m2n2", 0), ("niches", "m2n2", 1)]
+
+
 def test_a_comparison_in_python_has_a_report_too(tmp_path):
     result = compare(bits, ["ga"], runs=1, evaluations=40, progress=False)
     assert isinstance(result, Comparison)

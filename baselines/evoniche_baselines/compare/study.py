@@ -106,6 +106,8 @@ def compare(
         if announce is not None:
             announce(len(tasks), len(finished))
         done = finished | dict(_run([task for task in tasks if task not in finished], store, jobs, progress))
+        # Ctrl-C may have come when a run had just been saved: it is finished as well.
+        done |= {task: known for task in tasks if task not in done and (known := store.load(task)) is not None}
     if not done:
         raise KeyboardInterrupt
     return _tables(tasks, done, first)

@@ -109,9 +109,8 @@ class MatchScorer(Scorer):
 
     def score(self, genomes: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Score boolean antibodies of shape (n, bits); return shape (n, cases), from 0 to 1."""
-        # With bits as +-1, the product counts those that agree less those that do not.
-        agreement = (2.0 * genomes - 1) @ (2.0 * self.antigens - 1).T  # (n, cases)
-        return (1 + agreement / self.antigens.shape[1]) / 2
+        bits = self.antigens.shape[1]
+        return 1 - BinaryGenome(bits).distance(genomes, self.antigens) / bits
 
 
 def held_antigens(_genomes: Any, scores: NDArray[Any]) -> int:
