@@ -1,4 +1,4 @@
-"""Arrays of numpy, torch and the rest of the array API, treated alike."""
+"""Functions that treat arrays of numpy, torch and other array-API libraries alike."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["detached", "device", "fitted", "is_array_api_obj", "is_floating", "l
 
 
 def namespace(*arrays: Any) -> Any:
-    """The array-API namespace of the arrays; asked for in every formula, so numpy's is found without a search."""
+    """Return the array-API namespace of the arrays; every formula asks, so numpy's is found without a search."""
     if all(type(array) is np.ndarray for array in arrays):
         return array_api_compat.numpy
     return array_api_compat.array_namespace(*arrays)
 
 
 def is_floating(batch: Any) -> bool:
-    """Whether an array holds real floating-point numbers."""
+    """Tell whether an array holds real floating-point numbers."""
     if isinstance(batch, np.ndarray):
         return bool(batch.dtype.kind == "f")
     return bool(namespace(batch).isdtype(batch.dtype, "real floating"))
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
-    """Values as a numpy array, wherever they are; half precision that numpy lacks becomes single."""
+    """Return values as a numpy array, from whatever device; half precision of torch becomes single."""
     if is_torch_array(values):
         values = values.detach().cpu()
         values = values.float() if is_floating(values) and values.itemsize < 4 else values
@@ -38,9 +38,9 @@ def to_numpy(values: Any) -> NDArray[Any]:
 
 
 def like(values: Any, template: Any, dtype: Any = None) -> Any:
-    """`values` as an array of the template's library and device (and dtype, unless another is asked for).
+    """Return `values` as an array of the template's library, device and dtype (or of the dtype given).
 
-    For values that the dtype is known to hold; `fitted` is for those that come from elsewhere.
+    Use it for values that the dtype is known to hold, and `fitted` for values from a user.
     """
     if isinstance(template, np.ndarray):
         return np.asarray(values, dtype=template.dtype if dtype is None else dtype)
@@ -49,23 +49,23 @@ def like(values: Any, template: Any, dtype: Any = None) -> Any:
 
 
 def detached(array: Any) -> Any:
-    """Without the history that torch would keep of how it was computed."""
+    """Return the array without torch's record of how it was computed."""
     return array.detach() if is_torch_array(array) else array
 
-def fitted(values: Any, template: Any, what: str) -> Any:
-    """`values` as an array of the template's library, device and dtype: each value is kept, or all are refused.
 
-    Floating-point numbers may be rounded to the precision of the template, as all of its arithmetic is. NaN and
-    infinity stay what they are.
+def fitted(values: Any, template: Any, what: str) -> Any:
+    """Return `values` as an array of the template's library, device and dtype, or refuse them if one would change.
+
+    Floating-point numbers may be rounded to the precision of the template. NaN and infinity are kept.
 
     Args:
-        values: An array, or what numpy can make an array of.
+        values: An array, or anything of which numpy can make an array.
         template: An array.
-        what: Where the values come from, for the messages.
+        what: The origin of the values, for the messages.
 
     Raises:
-        ValueError: A value that the dtype cannot hold, such as an integer or a float that is too large, a fraction of
-            integers, a longer text or another kind of thing; or an array with masked values.
+        ValueError: The dtype cannot hold a value (an integer or a float that is too large, a fraction among integers,
+            a longer text, another kind of object), or a value is masked.
 
     >>> fitted([0.5, 1], np.ones(2, np.float32), "a mutation")
     array([0.5, 1. ], dtype=float32)
@@ -89,7 +89,7 @@ def fitted(values: Any, template: Any, what: str) -> Any:
 
 
 def masked(values: Any) -> NDArray[np.bool_] | None:
-    """Where a masked array of numpy, or a list of them, hides values; None where nothing is hidden."""
+    """Return the mask of a masked numpy array, or of a list of them; None if no value is masked."""
     if isinstance(values, np.ma.MaskedArray):
         return np.ma.getmaskarray(values) if np.ma.is_masked(values) else None
     nested = values if isinstance(values, list | tuple) else ()
@@ -105,18 +105,18 @@ def _hidden(values: Any) -> NDArray[np.bool_]:
 
 
 _KINDS = ("bool", "integral", "real floating", "complex floating")
-"""Of numbers; each can hold those before it, but for their size."""
+"""The kinds of numbers; each can hold those before it, except for their size."""
 
 
 def _kind(array: Any) -> int:
-    """The place of an array's dtype among the kinds of numbers; -1 when it is none of them."""
+    """Return the place of an array's dtype among the kinds of numbers; -1 if it is none of them."""
     if isinstance(array, np.ndarray):
         return {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}.get(array.dtype.kind, -1)
     return next(i for i, kind in enumerate(_KINDS) if namespace(array).isdtype(array.dtype, kind))
 
 
 def _misfit(array: NDArray[Any], template: Any) -> str:
-    """Why the template's dtype is none for these values; "" when it is."""
+    """Say why the template's dtype does not suit these values; "" if it does."""
     kind, wanted = _kind(array), _kind(template)
     if wanted < 0 or kind < 0:
         other = template.dtype.kind if isinstance(template, np.ndarray) else ""
@@ -134,7 +134,7 @@ def _misfit(array: NDArray[Any], template: Any) -> str:
 
 
 def _loss(array: NDArray[Any], kept: NDArray[Any]) -> str:
-    """What was lost in a change of dtype; "" when nothing was."""
+    """Say what was lost in a change of dtype; "" if nothing was."""
     if kept.dtype.kind in "fc":
         lost = np.isfinite(array) & ~np.isfinite(kept)
         return f"{array[lost][0]} would become infinite, begin with a larger dtype" if lost.any() else ""

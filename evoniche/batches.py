@@ -1,6 +1,6 @@
-"""What a batch of genomes can do, whatever it is made of.
+"""Operations on batches of genomes, of whatever kind.
 
-A batch is an array with a leading axis (numpy, torch, ...), a list of objects, or a type of its own that offers
+A batch is an array with a leading axis (numpy, torch, ...), a list of objects, or a `BatchType`: an object with
 `__len__`, `take(indices)` and `join(other)`.
 """
 
@@ -45,22 +45,29 @@ Batch = Any
 
 @runtime_checkable
 class BatchType(Protocol):
-    """A batch with a representation of its own."""
+    """A batch of a type of its own."""
 
     def __len__(self) -> int: ...
     def take(self, indices: NDArray[np.intp]) -> BatchType:
-        """The rows at `indices`, in that order, as a new batch."""
+        """Return the rows at `indices`, in that order, as a new batch."""
     def join(self, other: BatchType) -> BatchType:
-        """A new batch of these rows and then the other's."""
+        """Return a new batch of these rows, followed by the other's."""
 
 
 def as_batch(genomes: Any) -> Batch:
-    """Genomes as a user has them, as a batch: a list of arrays of one shape is an array, other sequences are lists.
+    """Turn a user's genomes into a batch.
 
-    Arrays of different dtypes become one of the dtype that holds them all.
+    A list of arrays of one shape becomes one array, of a dtype that holds them all; other sequences become lists.
 
     Raises:
-        ValueError: No batch of any kind, arrays of different shapes, of dtypes that none holds, or with masked values.
+        ValueError: The genomes are no batch of any kind, or arrays whose shapes differ, whose dtypes have no common
+            dtype, or that have masked values.
+
+    >>> as_batch([np.array([1, 2]), np.array([0.5, 3])])
+    array([[1. , 2. ],
+           [0.5, 3. ]])
+    >>> as_batch(("ab", "c"))
+    ['ab', 'c']
     """
     if masked(genomes) is not None:
         raise ValueError("genomes must not be masked: fill in the values that the mask hides.")
@@ -78,19 +85,19 @@ def as_batch(genomes: Any) -> Batch:
 
 
 def conform(genomes: Any, n: int, template: Batch, what: str) -> Batch:
-    """Genomes that somebody else made, as a batch of the kind of those they are to live with.
+    """Turn genomes that an operator or a user made into a batch of the template's kind.
 
     Args:
         genomes: A batch.
-        n: How many there must be.
+        n: The number of genomes that there must be.
         template: A batch of the right kind.
-        what: Where the genomes come from, for the messages.
+        what: The origin of the genomes, for the messages.
 
     Returns:
         A batch of the kind, shape and dtype of the template.
 
     Raises:
-        ValueError: Another number or shape of genomes, another kind of batch, or values that the dtype cannot hold.
+        ValueError: The number, the shape or the kind of the genomes is another, or the dtype cannot hold a value.
     """
     if not hasattr(genomes, "__len__") or isinstance(genomes, str | bytes):
         raise ValueError(f"{what} must be a batch of genomes, got {genomes!r}.")
@@ -111,10 +118,10 @@ def conform(genomes: Any, n: int, template: Batch, what: str) -> Batch:
 
 
 def positions(chosen: Any, length: int) -> NDArray[np.intp]:
-    """Positions in a batch from one position, several, or a mask.
+    """Turn one position, several positions or a boolean mask into an array of positions in a batch.
 
     Raises:
-        IndexError: Neither, or a position that is not there.
+        IndexError: The argument is none of these, or a position is out of range.
     """
     if isinstance(chosen, int) and 0 <= chosen < length:
         return np.array([chosen])
@@ -130,7 +137,7 @@ def positions(chosen: Any, length: int) -> NDArray[np.intp]:
 
 
 def take(batch: Batch, indices: ArrayLike) -> Batch:
-    """The rows at `indices` as a new batch; arrays are copied, objects in a list are not."""
+    """Return the rows at `indices` as a new batch; arrays are copied, objects in a list are not."""
     indices = np.asarray(indices, dtype=np.intp)
     if isinstance(batch, np.ndarray):
         return batch[indices]
@@ -143,19 +150,19 @@ def take(batch: Batch, indices: ArrayLike) -> Batch:
 
 
 def copied(batch: Batch) -> Batch:
-    """The same genomes, none of which is an object of the other batch."""
+    """Return a copy of a batch that shares no object with it."""
     return [copy.deepcopy(genome) for genome in batch] if isinstance(batch, list) else take(batch, range(len(batch)))
 
 
 def join(a: Batch, b: Batch) -> Batch:
-    """The rows of a, then those of b, as a new batch."""
+    """Return the rows of a, followed by those of b, as a new batch."""
     if is_array_api_obj(a):
         return namespace(a, b).concat([a, b], axis=0)
     return [*a, *b] if isinstance(a, list) else a.join(b)
 
 
 def rows(batch: Batch) -> Iterator[Any]:
-    """The single genomes of a batch, each a copy that its receiver may change."""
+    """Iterate over the single genomes of a batch, each a copy that may be changed."""
     if is_array_api_obj(batch):
         xp = namespace(batch)
         return (xp.asarray(batch[i, ...], copy=True) for i in range(len(batch)))
@@ -165,15 +172,15 @@ def rows(batch: Batch) -> Iterator[Any]:
 
 
 def stack(genomes: Sequence[Any], template: Batch, what: str = "an operator") -> Batch:
-    """Single genomes as a batch of the same kind as the template.
+    """Join single genomes into a batch of the template's kind.
 
     Args:
-        genomes: At least one.
+        genomes: At least one genome.
         template: A batch of the right kind, or an array of the right dtype.
-        what: Where the genomes come from, for the messages.
+        what: The origin of the genomes, for the messages.
 
     Raises:
-        ValueError: The genomes of an array batch differ in shape, or have values that its dtype cannot hold.
+        ValueError: The genomes of an array batch differ in shape, or its dtype cannot hold a value.
     """
     if is_array_api_obj(template):
         arrays = [fitted(genome, template, what) for genome in genomes]
@@ -193,7 +200,7 @@ def stack(genomes: Sequence[Any], template: Batch, what: str = "an operator") ->
 
 
 def _holding(arrays: Sequence[Any]) -> Any:
-    """An array of the dtype that holds those of all arrays."""
+    """Return an array of the dtype that holds the dtypes of all arrays."""
     first = arrays[0]
     if all(type(array) is type(first) and array.dtype == first.dtype for array in arrays):
         return first

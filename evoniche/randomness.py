@@ -1,4 +1,4 @@
-"""Generators that follow from a seed and a number, and weighted draws."""
+"""Generators derived from a seed and integers, global random state, and weighted draws."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = [
 
 
 def fresh_seed() -> int:
-    """A seed from the operating system's entropy, for a run that was given none."""
+    """Draw a seed from the operating system's entropy, for a run without one."""
     return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def generator(seed: int, *key: int) -> Generator:
-    """The generator that belongs to `key` under `seed`: independent of every other key's.
+    """Make the generator of a seed and a key of integers, independent of the generators of other keys.
 
-    Nothing else of a generator has to be kept to continue a run.
+    To continue a run, the seed and the key are all that must be kept of a generator.
 
     >>> int(generator(0, 3).integers(100)) == int(generator(0, 3).integers(100))
     True
@@ -35,9 +35,9 @@ def generator(seed: int, *key: int) -> Generator:
 
 
 def global_random_state() -> dict[str, Any]:
-    """The state of the global generators: Python's, numpy's, and torch's if torch is loaded.
+    """Return the state of the global generators: Python's, numpy's, and torch's if torch is loaded.
 
-    torch's are that of the processor, and those of GPUs once they are in use.
+    For torch, this is the state of the CPU's generator, and of those of the GPUs if any is in use.
     """
     state: dict[str, Any] = {"random": random.getstate(), "numpy": np.random.get_state()}  # noqa: NPY002
     torch = sys.modules.get("torch")
@@ -50,7 +50,7 @@ def global_random_state() -> dict[str, Any]:
 
 @contextmanager
 def kept_global_randomness() -> Iterator[None]:
-    """Leave the global generators after the block as they were before it, whoever seeds or draws from them in it.
+    """Restore the global generators after the block, whatever code in it seeds them or draws from them.
 
     >>> random.seed(1)
     >>> with kept_global_randomness():
@@ -71,17 +71,21 @@ def kept_global_randomness() -> Iterator[None]:
 
 
 def normal32(shape: tuple[int, ...], *, rng: Generator) -> NDArray[np.float32]:
-    """Standard normal numbers in single precision (Box and Muller 1958).
+    """Draw standard normal numbers in single precision (Box and Muller 1958).
 
-    The logarithms and the circle take whole arrays at a time, which is nearly twice as fast as the generator's own
-    rejection number by number; where every child of a small network gets noise, that draw is the largest cost.
+    The transform works on whole arrays, which is nearly twice as fast as the generator's own method. When every child
+    of a small network gets noise, this draw is the largest cost.
 
     Args:
-        shape: Of the result.
-        rng: Where the randomness comes from.
+        shape: The shape of the result.
+        rng: The source of randomness.
 
     Returns:
-        Float32 array of this shape, within 5.8 standard deviations.
+        A float32 array of this shape, with values within 5.8 standard deviations.
+
+    >>> noise = normal32((3, 2), rng=generator(0))
+    >>> noise.shape, noise.dtype
+    ((3, 2), dtype('float32'))
     """
     size = math.prod(shape)
     half = (size + 1) // 2
@@ -105,13 +109,13 @@ def weighted_indices(weights: NDArray[np.floating], n: int, *, rng: Generator) -
     """Draw indices with probability proportional to weights, with replacement.
 
     Args:
-        weights: Shape (members,), none negative, or (n, members): a row for each draw. A row without any weight
-            is drawn from uniformly.
-        n: How many indices.
-        rng: Where the randomness comes from.
+        weights: Shape (members,), or (n, members) with a row for each draw; never negative. If all weights of a row
+            are zero, the draw is uniform.
+        n: The number of draws.
+        rng: The source of randomness.
 
     Returns:
-        Indices of shape (n,).
+        The indices, shape (n,).
 
     >>> weighted_indices(np.array([0.0, 1.0, 0.0]), 4, rng=generator(0))
     array([1, 1, 1, 1])

@@ -1,6 +1,7 @@
 """Niches in pymoo's algorithms, and pymoo's operators in evoniche.
 
-A problem says how solutions do on each case, `out["scores"]`, beside its objective; two arguments of `GA` do the rest:
+A problem reports the scores of its solutions on each case, `out["scores"]`, beside its objective; two arguments of `GA`
+then add niches:
 
 >>> from pymoo.algorithms.soo.nonconvex.ga import GA
 >>> from pymoo.core.problem import Problem
@@ -17,7 +18,7 @@ A problem says how solutions do on each case, `out["scores"]`, beside its object
 >>> float(minimize(Satisfy(n_var=20), algorithm, ("n_gen", 20), seed=0).F[0])
 -1.0
 
-The other way round, whatever pymoo has to make, cross and mutate solutions serves an evolution:
+In the other direction, pymoo's samplings, crossovers and mutations work in an evolution of evoniche:
 
 >>> import evoniche
 >>> from pymoo.operators.crossover.sbx import SBX
@@ -25,7 +26,7 @@ The other way round, whatever pymoo has to make, cross and mutate solutions serv
 >>> cross, mutate = PymooCrossover(SBX(), bounds=(-1, 1)), PymooMutation(PM(), bounds=(-1, 1))
 >>> genome = evoniche.RealGenome(5, bounds=(-1, 1))
 >>> score = lambda x: np.exp(-((x - 0.3) ** 2))  # (n, 5): each number is a case
->>> evolution = evoniche.m2n2(score, genome=genome, crossover=cross, mutation=mutate, capacity="max", seed=0)
+>>> evolution = evoniche.m2n2(score, genome=genome, crossover=cross, mutation=mutate, seed=0)
 >>> evolution.run(1000, progress=False).best.score > 0.999
 True
 """
@@ -69,11 +70,11 @@ except ImportError as error:
 __all__ = ["AttractionSelection", "PymooCrossover", "PymooGenome", "PymooMutation", "SharingSurvival"]
 
 _NAME = attrgetter("__class__.__name__")
-_ONE_AT_A_TIME = threading.RLock()  # who changes a module of pymoo for a moment
+_ONE_AT_A_TIME = threading.RLock()  # held while a module of pymoo is changed for a moment
 
 
 def _instance_of(kind: type) -> Any:
-    """An attrs validator: an object of pymoo's, not its class."""
+    """Make an attrs validator of objects of a pymoo class, which refuses the class itself."""
 
     def validate(instance: Any, attribute: Any, value: Any) -> None:
         if not isinstance(value, kind):
@@ -86,18 +87,18 @@ def _instance_of(kind: type) -> Any:
 
 @final
 class AttractionSelection(pymoo.core.selection.Selection):
-    """Parents as in M2N2: the first by shared fitness, its mate by attraction (Abrantes 2025, section 3.3).
+    """Select parents as M2N2 does: the first by shared fitness, its mate by attraction (Abrantes 2025, section 3.3).
 
-    A crossover of more parents takes the mate of the mate as the third, and so on. While two members or more are
-    feasible, no other breeds.
+    A crossover of more than two parents gets the mate of the mate as the third, and so on. While at least two members
+    are feasible, only feasible members breed. See the example at the top of this module.
 
     Args:
-        selector: Who breeds; `RouletteSelector` when None.
-        mates: With whom; `AttractionMateSelector` when None.
-        sharing: How scores become the fitness that they look at; `ImplicitSharing` when None.
+        selector: The selector of the first parents; `RouletteSelector` when None.
+        mates: The mate selector; `AttractionMateSelector` when None.
+        sharing: How scores become the fitness that both look at; `ImplicitSharing` when None.
 
     Raises:
-        ValueError: (when it selects) Members without scores, or with scores that are no row of numbers >= 0.
+        ValueError: (when it selects) Members have no scores, or scores that are not a row of numbers >= 0.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class AttractionSelection(pymoo.core.selection.Selection):
     def _do(
         self, problem: Any, pop: Any, n_select: int, n_parents: int, *_: Any, random_state: Generator, **__: Any
     ) -> Any:
-        """Positions of parents, shape (n_select, n_parents)."""
+        """Select the positions of parents, shape (n_select, n_parents)."""
         breeders = np.arange(len(pop))
         if problem.has_constraints() and (feasible := pop.get("feas")).sum() > 1:
             breeders = np.flatnonzero(feasible)
@@ -126,20 +127,23 @@ class AttractionSelection(pymoo.core.selection.Selection):
 
 @final
 class SharingSurvival(pymoo.core.survival.Survival):
-    """Members leave one after the other: who has the lowest fitness among those still there, of equals the oldest.
+    """Remove the member with the lowest shared fitness, the oldest of equals, until the population fits.
 
-    Fitness is shared anew after each (Abrantes 2025, section 3.1), so that of two who alone solve the same cases one
-    stays. Feasible solutions stay before all others, and share among themselves. A solution whose objective is NaN or
-    infinite has crashed: it leaves at once, whatever its scores, so that it is never the result, and the population may
-    be smaller until others take its place. Where all have crashed, all stay as they are.
+    Fitness is shared anew after each removal (Abrantes 2025, section 3.1). So if two members alone solve the same
+    cases, one of them stays. Feasible solutions survive before infeasible ones, and share fitness among themselves.
+
+    A solution whose objective is NaN or infinite has crashed. It is removed at once, whatever its scores are, so it is
+    never the result; the population may be smaller until new solutions take its place. If all solutions have crashed,
+    all stay. See the example at the top of this module.
 
     Args:
         sharing: How scores become fitness; `ImplicitSharing` when None.
-        keep_best: With one objective, the best by F stays whatever its fitness: pymoo's result is the best of those
-            alive. False is M2N2 to the letter; the best may leave then, and pymoo's `SingleObjectiveArchive` keeps it.
+        keep_best: Whether the best member by F stays, whatever its fitness, since pymoo's result is the best member
+            alive; for one objective only. False is M2N2 to the letter: the best may leave, and pymoo's
+            `SingleObjectiveArchive` can keep it.
 
     Raises:
-        ValueError: (when it lets survive) Members without scores, or with scores that are no row of numbers >= 0.
+        ValueError: (when it removes members) Members have no scores, or scores that are not a row of numbers >= 0.
     """
 
     def __init__(self, sharing: Sharing | None = None, *, keep_best: bool = True) -> None:
@@ -149,14 +153,14 @@ class SharingSurvival(pymoo.core.survival.Survival):
         self.keep_best = keep_best
 
     def do(self, problem: Any, pop: Any, *args: Any, return_indices: bool = False, **kwargs: Any) -> Any:
-        """The survivors, or their positions, without those that have crashed."""
+        """Return the survivors, or their positions, without those that have crashed."""
         sound = np.flatnonzero(~_crashed(pop))
         sound = sound if len(sound) else np.arange(len(pop))
         kept = super().do(problem, pop[sound], *args, return_indices=return_indices, **kwargs)
         return sound[np.asarray(kept, dtype=np.intp)] if return_indices else kept
 
     def _do(self, problem: Any, pop: Any, *_: Any, n_survive: int, random_state: Generator, **__: Any) -> Any:
-        """The survivors, the oldest first."""
+        """Return the survivors, the oldest first."""
         if self.keep_best and problem.n_obj != 1:
             raise ValueError(f"SharingSurvival(keep_best=True) needs one objective, got {problem.n_obj}: "
                              "keep_best=False looks at the scores alone.")
@@ -169,13 +173,13 @@ class SharingSurvival(pymoo.core.survival.Survival):
 
 
 def _crashed(pop: Any) -> NDArray[np.bool_]:
-    """Whose objectives are no numbers, shape (n,)."""
+    """Tell which solutions have an objective that is NaN or infinite, shape (n,)."""
     crashed: NDArray[np.bool_] = np.array([not np.isfinite(individual.F).all() for individual in pop], dtype=np.bool_)
     return crashed
 
 
 def _scores(pop: Any) -> list[Any]:
-    """Rows of scores as the problem has given them; 0 for those that have crashed with scores that are none."""
+    """Return the rows of scores that the problem gave; zeros for crashed solutions without proper scores."""
     rows = list(pop.get("scores", to_numpy=False))
     if masked(rows) is not None:
         raise ValueError('out["scores"] must not be masked: give every solution a score on every case.')
@@ -189,7 +193,7 @@ def _scores(pop: Any) -> list[Any]:
 
 
 def _population(pop: Any, sharing: Sharing, random_state: Generator) -> Population:
-    """Members of pymoo's population as one of ours; their ids are their positions, which grow with age."""
+    """Turn pymoo's population into one of evoniche; the ids of members are their positions, the oldest first."""
     rows = _scores(pop)
     kinds = sorted({"none" if row is None else f"shape {np.shape(row)}" for row in rows})
     if len(kinds) > 1 or np.ndim(rows[0]) != 1:
@@ -222,15 +226,20 @@ def _check_bounds(instance: Any, _: Any, bounds: Any) -> None:
 @final
 @attrs.frozen(eq=False)
 class PymooCrossover(Crossover):
-    """A crossover of pymoo; the child is the first of those that it makes of a pair, and n pairs cost one call.
+    """Use a crossover of pymoo; n pairs take one call, and each child is the first that pymoo makes of its pair.
 
-    Its `prob` holds: as often as not so, the child is a copy of a parent. A crossover of more than two parents takes
-    those of the next pairs beside the child's own; a batch of one pair has only that.
+    pymoo's `prob` applies: with probability 1 - prob, the child is a copy of a parent. A crossover of more than two
+    parents also uses parents of the next pairs in the batch; a batch of one pair has only its own two.
 
     Args:
-        crossover: A pymoo `Crossover`: `SBX()`, `OrderCrossover()`, `DEX()`, ...
-        problem: For a crossover that asks a pymoo `Problem` for more than bounds, such as `vars`.
-        bounds: (low, high), each a number or one for each gene. SBX needs them; others keep children within.
+        crossover: A pymoo `Crossover`, such as `SBX()`, `OrderCrossover()` or `DEX()`.
+        problem: A pymoo `Problem`, for a crossover that needs more of it than bounds, such as `vars`.
+        bounds: (low, high), each one number or one for each gene. SBX needs them; others keep children inside.
+
+    >>> from pymoo.operators.crossover.ux import UX
+    >>> children = PymooCrossover(UX()).cross(np.zeros((4, 3)), np.ones((4, 3)), rng=np.random.default_rng(0))
+    >>> children.shape
+    (4, 3)
     """
 
     crossover: Any = attrs.field(validator=_instance_of(pymoo.core.crossover.Crossover), repr=_NAME)
@@ -238,10 +247,11 @@ class PymooCrossover(Crossover):
     bounds: tuple[Any, Any] | None = attrs.field(default=None, kw_only=True, validator=_check_bounds)
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Shape (n, length), of the parents' dtype.
+        """Cross arrays of shape (n, length); the children have the parents' dtype.
 
         Raises:
-            ValueError: Genomes that are no rows of one length, no bounds for who needs them, or fractions of integers.
+            ValueError: The genomes are not arrays (n, length) of one shape, bounds are missing, or the crossover made
+                fractions of integers.
         """
         genome_rows(self, a, b)
         n = len(a)
@@ -254,12 +264,17 @@ class PymooCrossover(Crossover):
 @final
 @attrs.frozen(eq=False)
 class PymooMutation(Mutation):
-    """A mutation of pymoo; n genomes cost one call, and its `prob` and `prob_var` hold.
+    """Use a mutation of pymoo; n genomes take one call, and pymoo's `prob` and `prob_var` apply.
 
     Args:
-        mutation: A pymoo `Mutation`: `PM()`, `BitflipMutation()`, `InversionMutation()`, ...
-        problem: For a mutation that asks a pymoo `Problem` for more than bounds, such as `vars`.
-        bounds: (low, high), each a number or one for each gene. PM and GaussianMutation need them.
+        mutation: A pymoo `Mutation`, such as `PM()`, `BitflipMutation()` or `InversionMutation()`.
+        problem: A pymoo `Problem`, for a mutation that needs more of it than bounds, such as `vars`.
+        bounds: (low, high), each one number or one for each gene. PM and GaussianMutation need them.
+
+    >>> from pymoo.operators.mutation.inversion import InversionMutation
+    >>> mutants = PymooMutation(InversionMutation()).mutate(np.arange(6)[None], rng=np.random.default_rng(0))
+    >>> sorted(mutants[0].tolist())
+    [0, 1, 2, 3, 4, 5]
     """
 
     mutation: Any = attrs.field(validator=_instance_of(pymoo.core.mutation.Mutation), repr=_NAME)
@@ -267,10 +282,11 @@ class PymooMutation(Mutation):
     bounds: tuple[Any, Any] | None = attrs.field(default=None, kw_only=True, validator=_check_bounds)
 
     def mutate(self, genomes: Batch, *, rng: Generator) -> Batch:
-        """Shape (n, length), of the same dtype.
+        """Mutate an array of shape (n, length); the mutants have its dtype.
 
         Raises:
-            ValueError: Genomes that are no rows, no bounds for who needs them, or fractions of integers.
+            ValueError: The genomes are not an array (n, length), bounds are missing, or the mutation made fractions
+                of integers.
         """
         genome_rows(self, genomes)
         return _apply(self, self.mutation, pymoo.core.population.Population.new("X", to_numpy(genomes)), genomes, rng)
@@ -279,38 +295,43 @@ class PymooMutation(Mutation):
 @final
 @attrs.frozen(eq=False)
 class PymooGenome(Genome):
-    """What a sampling of pymoo makes for a problem: arrays (n, n_var) of the dtype that it gives.
+    """Represent solutions as a sampling of pymoo makes them for a problem: arrays (n, n_var) of the sampling's dtype.
 
     Args:
-        sampling: A pymoo `Sampling`: `LHS()`, `PermutationRandomSampling()`, ...
-        problem: A pymoo `Problem`, of which the number of variables and the bounds count.
+        sampling: A pymoo `Sampling`, such as `LHS()` or `PermutationRandomSampling()`.
+        problem: A pymoo `Problem`, which gives the number of variables and their bounds.
+
+    >>> from pymoo.operators.sampling.rnd import PermutationRandomSampling
+    >>> orders = PymooGenome(PermutationRandomSampling(), Problem(n_var=4))
+    >>> np.sort(orders.sample(2, rng=np.random.default_rng(0)), axis=1).tolist()
+    [[0, 1, 2, 3], [0, 1, 2, 3]]
     """
 
     sampling: Any = attrs.field(validator=_instance_of(pymoo.core.sampling.Sampling), repr=_NAME)
     problem: Problem = attrs.field(validator=_instance_of(Problem), repr=False)
 
     def sample(self, n: int, *, rng: Generator) -> Batch:
-        """Shape (n, n_var)."""
+        """Draw n genomes, shape (n, n_var)."""
         return _apply(self, self.sampling, n, None, rng)
 
     def distance(self, a: Batch, b: Batch) -> NDArray[np.floating]:
-        """Euclidean between real vectors, else how many genes differ: shape (len(a), len(b))."""
+        """Measure the Euclidean distance of floats, or count the genes that differ; shape (len(a), len(b))."""
         measure = RealGenome if np.asarray(a).dtype.kind == "f" else PermutationGenome
         return measure(self.problem.n_var).distance(a, b)
 
     def pack(self, batch: Batch) -> Mapping[str, NDArray[np.generic]]:
-        """One array, "genomes"."""
+        """Return the batch as one array named "genomes"; a NotImplementedError for object dtype."""
         if batch.dtype == object:
             raise NotImplementedError("PymooGenome cannot store variables of object dtype.")
         return {"genomes": batch}
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
-        """The array "genomes"."""
+        """Return the array named "genomes"."""
         return arrays["genomes"]
 
 
 def _apply(asker: Any, operator: Any, to: Any, template: Batch | None, rng: Generator) -> Batch:
-    """What pymoo's operator makes of parents, genomes or a number: rows of the template's kind, if there is one."""
+    """Apply pymoo's operator to parents, genomes or a number; return rows of the template's kind, if there is one."""
     problem = asker.problem
     if problem is None:
         low, high = (None, None) if asker.bounds is None else asker.bounds
@@ -332,13 +353,13 @@ def _apply(asker: Any, operator: Any, to: Any, template: Batch | None, rng: Gene
 
 
 def _whole(X: NDArray[Any], template: Batch) -> NDArray[Any]:
-    """Floats without fractions as integers, where genomes are such: pymoo has floats for them."""
+    """Turn whole floats, which pymoo makes of integers, into integers if the genomes are not floats."""
     return X.astype(np.int64) if X.dtype.kind == "f" and not is_floating(template) else X
 
 
 @contextmanager
 def _seeded(rng: Generator) -> Iterator[None]:
-    """Let rng be the generator that pymoo 0.6.2 makes, unseeded, where GaussianMutation and DEX heed the bounds."""
+    """Put rng in place of the unseeded generator with which GaussianMutation and DEX of pymoo 0.6.2 repair bounds."""
     random = SimpleNamespace(default_rng=lambda seed=None: rng if seed is None else np.random.default_rng(seed))
     with _ONE_AT_A_TIME:
         pymoo.util.np, numpy = SimpleNamespace(random=random), pymoo.util.np

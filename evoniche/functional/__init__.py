@@ -1,6 +1,6 @@
 """The formulas of M2N2 as pure functions, for numpy arrays, torch tensors and the rest of the array API.
 
-Lexicase selection, DALex and the draw of many mates are here as well, for numpy arrays.
+Lexicase selection, DALex and the draw of many mates (`attracted`) stand here as well; they take numpy arrays only.
 """
 
 from evoniche.functional.attracted import UNDECIDED, attracted

@@ -1,4 +1,4 @@
-"""Attraction for many first parents at once, without the matrix of all attractions."""
+"""The draw of mates for many first parents at once, without the matrix of all attractions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evoniche.randomness import weighted_indices
 __all__ = ["UNDECIDED", "attracted"]
 
 UNDECIDED = -1
-"""Stands for a mate that was not found in so many trials."""
+"""The position that stands for a mate that was not found within the number of trials."""
 
 _BLOCK = 1 << 17  # numbers in a temporary array
 
@@ -30,27 +30,35 @@ def attracted(
     trials: int = 12,
     rng: Generator,
 ) -> NDArray[np.intp]:
-    """Draw mates B with P(B | A) in proportion to `attraction` g(A, B), by rejection (von Neumann 1951).
+    """Draw mates B in proportion to their `attraction` g(A, B), by rejection sampling (von Neumann 1951).
 
-    What B has above the worst bounds how much it attracts, g(A, B) <= h(B) = sum_j w_j (S_Bj - min_k S_kj). So B is
-    drawn in proportion to h and taken with probability g(A, B) / h(B), which needs one row of scores for each trial
-    and not one for each member.
+    The scores of B above the worst bound its attraction: g(A, B) <= h(B) = sum_j w_j (S_Bj - min_k S_kj). A candidate
+    B is drawn in proportion to h and accepted with probability g(A, B) / h(B). Each trial needs one row of scores,
+    where the exact draw needs a row for each member.
 
     Args:
         scores: S, shape (members, cases).
-        first: Indices of the first parents A, shape (n,).
-        alpha: Intensity of the competition in the prices of the cases, >= 0; the paper has 1.
+        first: The positions of the first parents A, shape (n,).
+        alpha: The intensity of the competition in the prices of the cases, >= 0; 1 in the paper.
         capacity: c, see `case_capacity`.
-        relative: Price the cases by what members score above the worst.
-        eps: Keeps the division defined.
-        load: z where the caller keeps it up to date; computed when missing.
-        importance: How much each case counts, shape (cases,): a factor of its capacity.
-        trials: How often a mate is drawn for a first parent before it stays undecided.
-        rng: Where the randomness comes from.
+        relative: Whether the prices count scores from those of the worst member on each case.
+        eps: A small number that keeps the division by a load of zero defined.
+        load: z, shape (cases,), if the caller has it; computed when None.
+        importance: The importance (case weight) of each case, shape (cases,), which multiplies its capacity.
+        trials: The number of candidates for a first parent before its mate stays undecided.
+        rng: The source of randomness.
 
     Returns:
-        Indices of the mates, shape (n,), `UNDECIDED` (-1) where none was taken: certainly where nobody attracts. To
-        draw those from `attraction` makes the whole exact, since trials that fail say nothing about the next.
+        The positions of the mates, shape (n,). They are `UNDECIDED` (-1) where no candidate was accepted, which is
+        certain where no member attracts. Draw those in proportion to `attraction`: the whole draw is then exact,
+        since a rejected candidate says nothing about the next.
+
+    Raises:
+        ValueError: alpha is negative.
+
+    >>> scores = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> attracted(scores, [0, 1], trials=50, rng=np.random.default_rng(0))
+    array([1, 0])
     """
     if not alpha >= 0:
         raise ValueError(f"alpha must be >= 0, got {alpha!r}.")
@@ -78,7 +86,7 @@ def _worth(
     a: NDArray[np.intp],
     w: NDArray[np.floating],
 ) -> NDArray[np.floating]:
-    """sum_j w_j max(S_bj - O_aj, 0) for each pair of rows, shape (n,), some pairs at a time."""
+    """Compute sum_j w_j max(S_bj - O_aj, 0) for each pair of rows, shape (n,), a block of pairs at a time."""
     worth = np.empty(len(b), dtype=scores.dtype)
     block = max(1, _BLOCK // scores.shape[1])
     for start in range(0, len(b), block):

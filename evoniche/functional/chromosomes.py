@@ -1,4 +1,4 @@
-"""Groups of parameters that are merged apart."""
+"""Groups of parameters that are merged separately."""
 
 from __future__ import annotations
 
@@ -28,14 +28,19 @@ _same = attrs.cmp_using(eq=np.array_equal)
 @final
 @attrs.frozen(slots=False)  # cached_property
 class Chromosomes:
-    """Groups of a genome's numbers, each of which a merge gives its own ratio and its own split point.
+    """Divide a genome into groups of numbers that a merge treats separately (parameter groups, layer groups).
 
-    The flat genome is cut into stretches, and each stretch belongs to one chromosome. A chromosome may lie scattered
-    (the attention layers of a network, say): it is read as one vector, its stretches one after the other.
+    Each chromosome has its own mixing ratio and split point. The flat genome is cut into stretches, and each stretch
+    belongs to one chromosome. A chromosome may be scattered over the genome, such as all attention layers of a network:
+    its stretches are read one after the other as one vector.
 
     Args:
-        boundaries: Shape (stretches + 1,): 0, where one stretch ends and the next begins, and the size of the genome.
-        labels: Shape (stretches,): to which chromosome each belongs, 0, 1, ... without gaps.
+        boundaries: Shape (stretches + 1,): 0, the positions where one stretch ends and the next begins, and the size
+            of the genome.
+        labels: Shape (stretches,): the number of each stretch's chromosome, 0, 1, ... without gaps.
+
+    Raises:
+        ValueError: The boundaries do not rise from 0, or there is not one label for each stretch, without gaps.
 
     >>> Chromosomes.of([100, 20, 100], ["weights", "biases", "weights"]).sizes.tolist()
     [200, 20]
@@ -54,14 +59,14 @@ class Chromosomes:
 
     @classmethod
     def of(cls, sizes: Sequence[int], groups: Sequence[Hashable]) -> Chromosomes:
-        """Chromosomes from neighbouring pieces (layers, tensors) and the group of each.
+        """Make chromosomes of consecutive pieces (layers, tensors) and the group of each.
 
         Args:
-            sizes: How many numbers each piece has, >= 1, in their order.
-            groups: One for each piece: pieces of the same group are one chromosome.
+            sizes: The size of each piece, >= 1, in the order of the genome.
+            groups: The group of each piece; the pieces of one group form one chromosome.
 
         Raises:
-            ValueError: Not as many groups as pieces, or an empty piece.
+            ValueError: There are not as many groups as pieces, or a piece is empty.
         """
         if len(sizes) != len(groups):
             raise ValueError(f"Chromosomes.of needs a group for each piece, got {len(groups)} for {len(sizes)}.")
@@ -75,37 +80,38 @@ class Chromosomes:
 
     @classmethod
     def whole(cls, size: int) -> Chromosomes:
-        """All in one."""
+        """Make one chromosome of the whole genome."""
         return _whole(size)
 
     @property
     def size(self) -> int:
-        """Numbers in a genome."""
+        """The size of a genome."""
         return int(self.boundaries[-1])
 
     @cached_property
     def count(self) -> int:
-        """How many chromosomes there are."""
+        """The number of chromosomes."""
         return int(self.labels.max()) + 1
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Numbers in each chromosome, shape (count,)."""
+        """The size of each chromosome, shape (count,)."""
         return np.bincount(self.labels, weights=np.diff(self.boundaries)).astype(np.int64)
 
     def cut(self, split: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Cut each chromosome in two.
+        """Cut each chromosome into a head and a tail.
 
         Args:
-            split: Shape (n, count): where, counted along the chromosome, from 1 to its size - 1. At its size, there is
-                no tail; a chromosome of a single number has no other choice.
+            split: The split points, shape (n, count), counted along each chromosome, from 1 to its size - 1. A
+                chromosome of a single number has the split point 1, and no tail.
 
         Returns:
-            For n genomes of `stretches + count` pieces, some of which may be empty: the pieces' boundaries, shape
-            (n, pieces + 1); the chromosome of each, shape (n, pieces); and whether it is in the tail, the same shape.
+            Each of the n genomes has `stretches + count` pieces, some of which may be empty. Returned are the
+            boundaries of the pieces, shape (n, pieces + 1); the chromosome of each piece, shape (n, pieces); and
+            whether the piece is in the tail, shape (n, pieces).
 
         Raises:
-            ValueError: A split that leaves no head.
+            ValueError: A split point is out of range.
         """
         split = np.asarray(split)
         if split.size and not (np.all(split >= 1) and np.all(split <= np.maximum(self.sizes - 1, 1))):
@@ -124,7 +130,7 @@ class Chromosomes:
         return bounds, labels, starts >= np.take_along_axis(where, labels, axis=1)
 
     def _positions(self, split: NDArray[Any]) -> NDArray[np.int64]:
-        """Flat positions of places that are counted along each chromosome, shape (n, count)."""
+        """Turn positions along each chromosome into positions in the flat genome, shape (n, count)."""
         ends, offsets = self._stretches
         along = np.cumsum(self.sizes) - self.sizes + split  # as if the chromosomes lay one after the other
         stretch = np.minimum(np.searchsorted(ends, along, side="right"), len(ends) - 1)

@@ -1,4 +1,4 @@
-"""Errors and losses, of which lower is better, as scores, of which higher is better."""
+"""Conversion of errors and losses, where lower is better, into scores, where higher is better."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ __all__ = ["scores_from_errors"]
 
 
 def scores_from_errors(errors: Any, *, scale: ArrayLike = 1.0) -> NDArray[np.floating]:
-    """1 / (1 + error / scale): adjusted fitness case by case (Koza 1992, section 6.3.2), for minimising.
+    """Turn errors into scores for minimising: 1 / (1 + error / scale), case by case.
 
-    An error of 0 is a score of 1, an error of `scale` half of that, and no error, however large, is below 0. The order
-    on a case stays what it was, and a score depends on its own error alone, not on who else is alive; so scores of
-    different generations can be compared. What is maximised is the mean of these scores, which differs from minimising
-    the mean error: a small error that gets smaller counts for more than a large one that does.
+    This is Koza's adjusted fitness (Koza 1992, section 6.3.2). An error of 0 scores 1, an error of `scale` scores 1/2,
+    and no error scores below 0. The order of the members on a case is reversed and otherwise kept. A score depends on
+    its own error alone and not on the other members, so scores of different generations can be compared.
+
+    An evolution maximises the mean of these scores, which differs from minimising the mean error: improving a small
+    error counts for more than improving a large one by as much.
 
     Args:
-        errors: Shape (members, cases): never negative, lower is better; infinity is a score of 0.
-        scale: The error that scores one half, > 0, in the units of the errors: one number, or one for each case where
-            they are of different units. The typical error of a first guess is a good choice.
+        errors: Shape (members, cases): never negative, lower is better; infinity scores 0.
+        scale: The error that scores 1/2, > 0, in the units of the errors: one number, or one for each case if their
+            units differ. The typical error of a first guess is a good choice.
 
     Returns:
-        Scores from 0 to 1, shape (members, cases): float32 for float32, else float64.
+        Scores from 0 to 1, shape (members, cases): float32 if the errors are, else float64.
 
     Raises:
-        ValueError: An error that is negative, NaN or masked, or a scale that is not > 0.
+        ValueError: An error is negative, NaN or masked, or a scale is not > 0.
 
     >>> scores_from_errors([[0.0, 3.0], [1.0, 1.0]], scale=[1.0, 3.0])
     array([[1.  , 0.5 ],

@@ -1,6 +1,6 @@
-"""Lexicase selection and its relatives: who wins when the cases are judges that speak one after another.
+"""Lexicase selection and its variants, which filter the members case by case.
 
-All of these take numpy arrays: S, the scores of shape (members, cases), and give positions of members.
+All functions take S, the scores, as a numpy array of shape (members, cases), and return positions of members.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Mask = NDArray[np.bool_]
 Positions = NDArray[np.intp]
 
 Epsilon = Literal["mad"] | float
-"""How far below the best still passes: one number >= 0, or the median absolute deviation of each case."""
+"""How far below the best a score may be: one number >= 0, or the median absolute deviation of each case ("mad")."""
 
 EpsilonVariant = Literal["static", "semi-dynamic", "dynamic"]
-"""Of whom the best and the deviation are: of the population; the best of the pool; both of the pool."""
+"""What the pool is compared with: the population; the best of the pool; the best and the deviation of the pool."""
 
 _BLOCK = 1 << 20  # numbers in a temporary array: parents are chosen so many at a time
 _LOOK = 16  # cases between two looks at whether all who are left are alike
@@ -39,29 +39,31 @@ def lexicase(
     cases: Mask | None = None,
     rng: Generator,
 ) -> Positions:
-    """Lexicase selection (Helmuth, Spector and Matheson 2015), n times.
+    """Select n members by lexicase selection (Helmuth, Spector and Matheson 2015).
 
-    All begin in the pool. The cases come in random order, and each leaves those in the pool that are best on it, until
-    one is left or the cases end; of those left, one is drawn uniformly. With epsilon, each case leaves those that are
-    within epsilon of the best (La Cava, Spector and Danai 2016; the variants: La Cava et al. 2019).
+    Each selection begins with all members in a pool. The cases come in random order, and each case keeps only the
+    members of the pool that are best on it, until one member is left or the cases end. Of those left, one is drawn
+    uniformly. With epsilon, each case keeps the members within epsilon of the best (La Cava, Spector and Danai 2016;
+    variants: La Cava et al. 2019).
 
-    The n pools go through their cases side by side, so there are never more steps than cases, whatever n is.
+    The n pools go through their cases in parallel, so the number of steps is at most the number of cases.
 
     Args:
         scores: S, shape (members, cases); higher is better.
-        n: How many to select, each with an order of its own.
-        epsilon: None, a number >= 0 or "mad".
-        variant: "static": a member passes or fails a case once and for all, by the best and epsilon of the population,
-            and lexicase works on passes. "semi-dynamic": the best is that of the pool. "dynamic": so is epsilon.
-        members: Who begins in each pool, shape (n, members), at least one for each; all when None.
-        cases: Which cases each pool goes through, shape (n, cases); all when None.
-        rng: Where the randomness comes from.
+        n: The number of selections, each with its own order of the cases.
+        epsilon: The tolerance: None, a number >= 0, or "mad".
+        variant: "static": a member passes or fails a case by the best and the epsilon of the population, and the pool
+            is filtered by passes. "semi-dynamic": the best is that of the pool. "dynamic": epsilon is, too.
+        members: The members with which each pool begins, boolean of shape (n, members), at least one in each row; all
+            members when None.
+        cases: The cases that each pool goes through, boolean of shape (n, cases); all cases when None.
+        rng: The source of randomness.
 
     Returns:
-        Positions of members, shape (n,).
+        The positions of the selected members, shape (n,).
 
     Raises:
-        ValueError: Another epsilon or variant.
+        ValueError: epsilon or variant is none of these.
 
     >>> lexicase(np.array([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]]), 3, rng=np.random.default_rng(0))
     array([0, 0, 0])
@@ -85,23 +87,25 @@ def lexicase(
 def dalex(
     scores: NDArray[np.floating], n: int, *, std: float = 20.0, standardize: bool = False, rng: Generator
 ) -> Positions:
-    """argmax_i sum_j softmax(x)_j S_ij with x_j ~ N(0, std^2), n times: "DALex" (Ni, Ding and Spector 2024).
+    """Select n members, each by the best randomly weighted mean score: DALex (Ni, Ding and Spector 2024).
 
-    Each parent has weights of its own. A large std lets one case outweigh all that come after it, as in lexicase
-    selection; with 0, the best mean wins. What the weights of a case multiply is its score as it is, or divided by its
-    standard deviation over the population, as the authors do for regression; what is added to a case (their mean of 0)
-    does not matter to who wins. Sums that differ by no more than rounding are ties, and one of them is drawn uniformly;
-    so with a std in the hundreds, those are ties whom lexicase selection would tell apart by a later case.
+        argmax_i sum_j softmax(x)_j S_ij,    x_j ~ N(0, std^2) drawn anew for each selection
+
+    A large std lets one case outweigh all cases after it, as in lexicase selection; with 0, the best mean wins. The
+    scores of a case are weighted as they are, or divided by their standard deviation over the population, as the
+    authors do for regression. (The authors also shift each case to mean 0, which does not change the winner.) Sums that
+    are equal up to rounding are ties, and one of the tied members is drawn uniformly. With a std in the hundreds,
+    members can be tied that lexicase selection would tell apart by a later case.
 
     Args:
         scores: S, shape (members, cases); higher is better.
-        n: How many to select.
+        n: The number of selections.
         std: The particularity pressure, >= 0.
-        standardize: Divide each case by its standard deviation first, for cases of different scales.
-        rng: Where the randomness comes from.
+        standardize: Whether to divide each case by its standard deviation first, for cases of different scales.
+        rng: The source of randomness.
 
     Returns:
-        Positions of members, shape (n,).
+        The positions of the selected members, shape (n,).
 
     >>> dalex(np.array([[1.0, 0.0], [0.5, 1.0]]), 3, std=0.0, rng=np.random.default_rng(0))
     array([1, 1, 1])
@@ -131,7 +135,7 @@ def dalex(
 def _judged(
     scores: NDArray[np.floating], epsilon: Epsilon | None, variant: EpsilonVariant
 ) -> tuple[Floats, Floats | None]:
-    """What the pools are judged by, shape (members, cases), and epsilon, shape (cases,); None for that of the pool."""
+    """Return what the pools compare, shape (members, cases), and epsilon, shape (cases,); None if it is the pool's."""
     if variant not in ("static", "semi-dynamic", "dynamic"):
         raise ValueError(f"variant must be 'static', 'semi-dynamic' or 'dynamic', got {variant!r}.")
     if not (epsilon is None or epsilon == "mad" or (isinstance(epsilon, int | float | np.number) and epsilon >= 0)):
@@ -150,13 +154,13 @@ def _judged(
 
 
 def _kinds(table: Floats) -> Positions:
-    """For each member, a number that those with equal scores share, shape (members,)."""
+    """Give each member a number, shape (members,), that is the same for members with equal scores."""
     known: dict[bytes, int] = {}
     return np.array([known.setdefault(column.tobytes(), i) for i, column in enumerate(table.T.copy())], dtype=np.intp)
 
 
 def _orders(n: int, cases: int, some: Mask | None, rng: Generator) -> tuple[Positions, Positions]:
-    """A random order of the cases for each pool, shape (n, cases), and how many of them it goes through, shape (n,)."""
+    """Draw an order of the cases for each pool, shape (n, cases), and return how many of them it uses, shape (n,)."""
     order = rng.permuted(np.tile(np.arange(cases), (n, 1)), axis=1)
     if some is None:
         return order, np.full(n, cases)
@@ -168,7 +172,7 @@ def _orders(n: int, cases: int, some: Mask | None, rng: Generator) -> tuple[Posi
 def _winners(
     table: Floats, tolerance: Floats | None, alive: Mask, order: Positions, length: Positions, spin: Floats
 ) -> Positions:
-    """Who wins in each pool: alive (n, members), orders (n, cases) of some length (n,), and a spin (n,) for ties."""
+    """Find the winner of each pool from alive (n, members), orders (n, cases), lengths (n,) and spins (n,) for ties."""
     winners = np.empty(len(alive), dtype=np.intp)
     pool = np.broadcast_to(np.arange(alive.shape[1]), alive.shape)  # (n, width): positions, some no longer alive
     running, kinds = np.arange(len(alive)), np.empty(0, dtype=np.intp)
@@ -195,14 +199,14 @@ def _winners(
 
 
 def _alike(kinds: Positions, alive: Mask) -> Mask:
-    """Whether all who are alive are of one kind, shape (n,)."""
+    """Tell whether all members alive in each pool are of one kind, shape (n,)."""
     one = np.take_along_axis(kinds, alive.argmax(axis=1)[:, None], axis=1)
     alike: Mask = ~(alive & (kinds != one)).any(axis=1)
     return alike
 
 
 def _drawn(pool: Positions, alive: Mask, spin: Floats) -> Positions:
-    """One of those alive in each pool, uniformly."""
+    """Draw one of the members alive in each pool uniformly."""
     place = (spin * alive.sum(axis=1)).astype(np.intp)  # which of them, from 0
     column = (alive.cumsum(axis=1) > place[:, None]).argmax(axis=1)
     drawn: Positions = pool[np.arange(len(pool)), column]
@@ -210,13 +214,13 @@ def _drawn(pool: Positions, alive: Mask, spin: Floats) -> Positions:
 
 
 def _deviation(judged: Floats, alive: Mask) -> Floats:
-    """The median absolute deviation of those alive in each pool, shape (n,)."""
+    """Compute the median absolute deviation of those alive in each pool, shape (n,)."""
     deviation = np.abs(judged - _median(judged, alive)[:, None])
     return _median(np.where(alive, deviation, -np.inf), alive)
 
 
 def _median(values: Floats, alive: Mask) -> Floats:
-    """The median of those alive in each pool, shape (n,); the others are minus infinity."""
+    """Compute the median of those alive in each pool, shape (n,); the others must be minus infinity."""
     ordered, left = np.sort(values, axis=1), alive.sum(axis=1)
     gone, rows = values.shape[1] - left, np.arange(len(values))
     median: Floats = (ordered[rows, gone + (left - 1) // 2] + ordered[rows, gone + left // 2]) / 2

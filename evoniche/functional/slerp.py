@@ -1,10 +1,10 @@
-"""Interpolation between vectors, and M2N2's crossover by it.
+"""Interpolation between vectors: LERP, SLERP, and M2N2's split SLERP.
 
 Equation numbers are those of Abrantes, Lange and Tang 2025 (M2N2, GECCO 2025, arXiv 2508.16204).
 
-A merge is a combination of two parents whose weights are constant along each piece of the genome, and the weights of
-SLERP follow from dot products alone. So all of this works on arrays and on any `batches.Vectors` that can tell its dot
-products and be combined, such as merge recipes, by the same code.
+A merge is a weighted sum of two parents whose weights are constant along each piece of the genome, and the weights of
+SLERP follow from dot products alone. The same code therefore works on arrays and on any `Vectors`, such as merge
+recipes, which can compute dot products and weighted sums.
 """
 
 from __future__ import annotations
@@ -28,22 +28,27 @@ Angle = Literal["whole", "part"]
 
 
 def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array, *, eps: float | None = None) -> tuple[Array, Array]:
-    """The weights of a and b in SLERP_t(a, b), from nothing but their dot products (White 2016).
+    """Compute the weights of a and b in SLERP_t(a, b) from their dot products (White 2016).
 
-    With omega the angle between a and b: sin((1-t) omega) / sin omega and sin(t omega) / sin omega. Where the angle
-    is 0 or pi, or a vector is zero, linear interpolation: 1 - t and t. Near pi the weights grow without bound, and what
-    rounding leaves of the angle decides them; so that is pi already where 1 + cos omega is below 84 eps (0.0045 rad
-    before pi in single precision), or omega nearer than 1e-6 rad.
+        sin((1-t) omega) / sin omega and sin(t omega) / sin omega,    omega: the angle between a and b
+
+    If the angle is 0 or pi, or a vector is zero, the weights are those of linear interpolation, 1 - t and t. Close to
+    pi, the weights grow without bound and depend on rounding errors of the angle. An angle therefore counts as pi if
+    1 + cos omega is below 84 eps (0.0045 rad before pi in single precision), or if it is within 1e-6 rad of pi.
 
     Args:
-        aa: a . a, any shape.
-        ab: a . b, same shape.
-        bb: b . b, same shape.
-        t: Ratio, 0 gives a and 1 gives b; a shape that broadcasts with theirs.
-        eps: The machine epsilon with which the dot products were computed; that of their dtype when None.
+        aa: a . a, an array of any shape.
+        ab: a . b, the same shape.
+        bb: b . b, the same shape.
+        t: The ratio: 0 gives a and 1 gives b; any shape that broadcasts with the others.
+        eps: The machine epsilon of the computation of the dot products; that of their dtype when None.
 
     Returns:
-        The two weights, in the broadcast shape.
+        The weight of a and the weight of b, in the broadcast shape.
+
+    >>> a, b = slerp_weights(np.array([1.0]), np.array([0.0]), np.array([1.0]), np.array([0.5]))  # at right angles
+    >>> a.round(3), b.round(3)
+    (array([0.707]), array([0.707]))
     """
     xp = namespace(aa, ab, bb, t)
     one = xp.ones_like(aa)
@@ -62,19 +67,22 @@ def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array, *, eps: float | Non
 
 
 def lerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None = None) -> Array:
-    """(1 - t) a + t b: linear interpolation, row by row.
+    """Interpolate linearly, row by row: (1 - t) a + t b.
 
     Args:
         a: Shape (n, size): an array or `Vectors`.
         b: Shape (n, size).
         t: Shape (n,), or (n, count) with chromosomes: 0 gives a, 1 gives b.
-        chromosomes: Groups with a t of their own; all in one when None.
+        chromosomes: Groups of numbers, each with its own t; one group when None.
 
     Returns:
         Shape (n, size), in the dtype of a.
 
     Raises:
-        ValueError: Chromosomes of another size.
+        ValueError: The chromosomes are of another size.
+
+    >>> lerp(np.array([[0.0, 8.0]]), np.array([[4.0, 0.0]]), [0.25])
+    array([[1., 6.]])
     """
     chromosomes = _chromosomes(chromosomes, a)
     t = _ratios(t, chromosomes)[:, chromosomes.labels]  # (n, stretches)
@@ -82,19 +90,19 @@ def lerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None = 
 
 
 def slerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None = None) -> Array:
-    """SLERP_t(a, b): spherical linear interpolation, row by row (White 2016).
+    """Interpolate along the arc between a and b, row by row: SLERP_t(a, b) (White 2016).
 
     Args:
         a: Shape (n, size): an array or `Vectors`.
         b: Shape (n, size).
         t: Shape (n,), or (n, count) with chromosomes: 0 gives a, 1 gives b.
-        chromosomes: Groups with a t and an angle of their own; all in one when None.
+        chromosomes: Groups of numbers, each with its own t and angle; one group when None.
 
     Returns:
         Shape (n, size), in the dtype of a.
 
     Raises:
-        ValueError: Chromosomes of another size.
+        ValueError: The chromosomes are of another size.
 
     >>> slerp(np.array([[2.0, 0.0]]), np.array([[0.0, 2.0]]), [0.5]).round(3)
     array([[1.414, 1.414]])
@@ -115,22 +123,24 @@ def split_slerp(
     angle: Angle = "whole",
     chromosomes: Chromosomes | None = None,
 ) -> Array:
-    """concat(SLERP_wm(A[:ws], B[:ws]), SLERP_(1-wm)(A[ws:], B[ws:])), row by row (Abrantes 2025, eq. 2).
+    """Interpolate with opposite ratios before and after a split point, row by row (Abrantes 2025, eq. 2).
+
+        concat(SLERP_wm(A[:ws], B[:ws]), SLERP_(1-wm)(A[ws:], B[ws:]))
 
     Args:
         a: A, shape (n, size): an array or `Vectors`.
         b: B, shape (n, size).
         ratio: w_m, shape (n,), 0 to 1; (n, count) with chromosomes.
         split: w_s, shape (n,), integers from 1 to size - 1; (n, count) with chromosomes, counted along each.
-        angle: "whole" interpolates along the angle between the whole vectors, as the authors' code does; "part"
-            takes each part's own angle, as eq. 2 reads.
-        chromosomes: Groups that are merged as if each were a genome of its own; all in one when None.
+        angle: "whole" uses the angle between the whole vectors, as the authors' code does; "part" uses the angle
+            between the two heads for the head and between the two tails for the tail, as eq. 2 reads.
+        chromosomes: Groups of numbers that are merged as if each were a genome of its own; one group when None.
 
     Returns:
         Shape (n, size), in the dtype of a.
 
     Raises:
-        ValueError: An unknown angle, a split that leaves no head or no tail, or chromosomes of another size.
+        ValueError: The angle is unknown, a split leaves no head or no tail, or the chromosomes are of another size.
 
     >>> split_slerp(np.eye(2)[:1], np.eye(2)[1:], [1.0], [1])
     array([[0., 0.]])
@@ -153,7 +163,7 @@ def split_slerp(
 
 
 def _eps(a: Array) -> float:
-    """The machine epsilon of dot products: halves are multiplied in single precision, `Vectors` give them in double."""
+    """Return the machine epsilon of dot products: single precision for halves, double precision for `Vectors`."""
     double = is_vectors(a) or namespace(a).finfo(a.dtype).bits > 32
     return 2.0 ** (-52 if double else -23)
 
@@ -176,12 +186,12 @@ def _rows(bounds: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def _of_groups(values: Floats, groups: NDArray[np.int64]) -> Floats:
-    """For each piece the value (n, count) of its group, shape (n, pieces), or (n, 1) where all have the same."""
+    """Look up the value (n, count) of each piece's group, shape (n, pieces); (n, 1) if there is only one group."""
     return values if values.shape[1] == 1 else np.take_along_axis(values, groups, axis=1)
 
 
 def _sums(values: Floats, groups: NDArray[np.int64], count: int) -> Floats:
-    """Sums of the values (n, pieces) of each group, shape (n, count)."""
+    """Sum the values (n, pieces) of each group, shape (n, count)."""
     n = len(values)
     index = np.arange(n)[:, None] * count + groups
     sums = np.bincount(index.ravel(), values.ravel(), minlength=n * count)
@@ -194,7 +204,7 @@ def _grouped(dots: Dots, groups: NDArray[np.int64], count: int) -> Dots:
 
 
 def _dots_of_chromosomes(a: Array, b: Array, chromosomes: Chromosomes) -> Dots:
-    """The dot products a . a, a . b and b . b of each chromosome, shape (n, count)."""
+    """Compute the dot products a . a, a . b and b . b of each chromosome, shape (n, count)."""
     dots = _dots(a, b, _rows(chromosomes.boundaries, a.shape[0]))
     if len(chromosomes.labels) == 1:
         return dots
@@ -202,7 +212,7 @@ def _dots_of_chromosomes(a: Array, b: Array, chromosomes: Chromosomes) -> Dots:
 
 
 def _dots(a: Array, b: Array, bounds: NDArray[np.int64]) -> Dots:
-    """The dot products a . a, a . b and b . b within the pieces of bounds (n, pieces + 1), shape (n, pieces)."""
+    """Compute a . a, a . b and b . b within each piece, shape (n, pieces), of bounds (n, pieces + 1)."""
     if is_vectors(a):
         known: Dots = a.dots(b, bounds)
         return known
@@ -224,7 +234,7 @@ def _dots(a: Array, b: Array, bounds: NDArray[np.int64]) -> Dots:
 
 
 def _blend(a: Array, b: Array, bounds: NDArray[np.int64], wa: Floats, wb: Floats) -> Array:
-    """A wa + b wb with weights (n, pieces) that are constant in each piece, rounded once to the dtype of a."""
+    """Compute a wa + b wb with weights (n, pieces), constant in each piece, rounded once to the dtype of a."""
     if is_vectors(a):
         return a.blend(b, bounds, wa, wb)
     xp = namespace(a, b)

@@ -1,4 +1,4 @@
-"""What can be merged besides arrays."""
+"""The protocol of batches other than arrays that can be merged."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["Vectors", "is_vectors"]
 
 @runtime_checkable
 class Vectors(Protocol):
-    """A batch of vectors that is no array but can be merged: all that LERP, SLERP and split SLERP ask for.
+    """A batch of vectors that offers what LERP, SLERP and split SLERP need, without being an array.
 
-    Pieces of the vectors are given by bounds of shape (n, pieces + 1), which rise from 0 to size and may repeat.
+    The pieces of the vectors are given by bounds of shape (n, pieces + 1), which rise from 0 to size and may repeat.
     """
 
     @property
@@ -24,14 +24,14 @@ class Vectors(Protocol):
     def dots(self, other: Any, bounds: NDArray[np.int64]) -> tuple[
         NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
     ]:
-        """The dot products a . a, a . b and b . b within each piece, shape (n, pieces)."""
+        """Compute the dot products a . a, a . b and b . b within each piece, shape (n, pieces) each."""
 
     def blend(
         self, other: Any, bounds: NDArray[np.int64], wa: NDArray[np.float64], wb: NDArray[np.float64]
     ) -> Any:
-        """The sum a wa + b wb, with weights of shape (n, pieces) that are constant in each piece."""
+        """Compute a wa + b wb, with weights of shape (n, pieces) that are constant in each piece."""
 
 
 def is_vectors(batch: Any) -> bool:
-    """Whether this is no array, but a batch that can be merged; an array is told at once, a protocol takes longer."""
+    """Tell whether a batch is `Vectors`; numpy arrays are ruled out first, since checking a protocol takes longer."""
     return not isinstance(batch, np.ndarray) and isinstance(batch, Vectors)

@@ -1,8 +1,8 @@
-"""The contracts of the roles, as checks for the tests of your own operators.
+"""Checks of the contracts of the roles, for the tests of your own operators.
 
-A check raises `AssertionError` with the rule that was broken. Common to all: inputs stay as they are, the same rng
-gives the same result, global randomness is left alone, and the operator pickles. Genomes are compared by `==`, batches
-of a type of their own by theirs, or by their pickles where they have none.
+A check raises an `AssertionError` that names the broken rule. Some rules are common to all checks: an operator leaves
+its inputs as they are, gives the same result for the same rng, does not touch global random state, and can be pickled.
+Genomes are compared by `==`. A `BatchType` is compared by its own `==`, or by its pickle if it has none.
 
 >>> from evoniche import GaussianMutation
 >>> check_mutation(GaussianMutation(0.1), np.zeros((3, 5)))
@@ -46,16 +46,16 @@ __all__ = ["check_crossover", "check_genome", "check_mate_selector", "check_muta
 
 
 def check_genome(genome: Genome, *, pickles: bool = True) -> None:
-    """Check a representation: samples, which are batches inside of all bounds, distances, and a file and back.
+    """Check that a representation samples batches inside of its bounds, measures distances, and survives a file.
 
-    It may lack the latter two.
+    A genome without distances, or without `pack` and `unpack`, passes.
 
     Args:
-        genome: What to check.
-        pickles: False for what is made of lambdas.
+        genome: The representation to check.
+        pickles: Whether to check pickling; False for operators made of lambdas.
 
     Raises:
-        AssertionError: A rule of `Genome` is broken.
+        AssertionError: The genome breaks a rule of `Genome`.
     """
     one, seven = (call(genome, "sample", n, pickles=pickles) for n in (1, 7))
     batch = join(one, seven)
@@ -87,16 +87,16 @@ def check_genome(genome: Genome, *, pickles: bool = True) -> None:
 def check_scorer(
     scorer: Scorer | Callable[[Batch], Any], genomes: Batch, *, noisy: bool = False, pickles: bool = True
 ) -> None:
-    """Check a scorer: finite scores >= 0 in a row for each genome, whichever others are in the batch.
+    """Check that a scorer gives each genome a row of finite scores >= 0, whatever else is in the batch.
 
     Args:
-        scorer: What to check, or a function of a batch.
-        genomes: A batch of at least one.
-        noisy: True where a genome scores differently each time.
-        pickles: False for what is made of lambdas.
+        scorer: The scorer to check, or a function of a batch.
+        genomes: A batch of at least one genome.
+        noisy: True if the scores of a genome differ from call to call.
+        pickles: Whether to check pickling; False for operators made of lambdas.
 
     Raises:
-        AssertionError: A rule of `Scorer` is broken.
+        AssertionError: The scorer breaks a rule of `Scorer`.
     """
     scorer = as_scorer(scorer)
     rows: list[NDArray[np.floating]] = []
@@ -114,16 +114,18 @@ def check_scorer(
 def check_sharing(
     sharing: Sharing, *, genomes: Batch | None = None, cases: int | None = None, pickles: bool = True
 ) -> None:
-    """Check a sharing: finite fitness >= 0 for each member, also where nobody scores, all are equal, or one is alone.
+    """Check that a sharing gives each member a finite fitness >= 0.
+
+    This must also hold when nobody scores, when all members are equal, and when a member is alone.
 
     Args:
-        sharing: What to check.
-        genomes: For an operator that looks at them; the numbers 0, 1, ... when None.
-        cases: For an operator that works with so many alone.
-        pickles: False for what is made of lambdas.
+        sharing: The sharing to check.
+        genomes: The genomes of the populations, if the operator looks at them; the numbers 0, 1, ... when None.
+        cases: The number of cases, if the operator works with no other; several numbers are tried when None.
+        pickles: Whether to check pickling; False for operators made of lambdas.
 
     Raises:
-        AssertionError: A rule of `Sharing` is broken.
+        AssertionError: The sharing breaks a rule of `Sharing`.
     """
     for population, where in populations(sharing, genomes, cases):
         fitness = call(sharing, "fitness", population, drawn=False, pickles=pickles, where=where)
@@ -135,16 +137,18 @@ def check_sharing(
 def check_selector(
     selector: Selector, *, genomes: Batch | None = None, cases: int | None = None, pickles: bool = True
 ) -> None:
-    """Check a selector: positions of members, also where nobody scores, all are equal, or one is alone.
+    """Check that a selector returns positions of members.
+
+    This must also hold when nobody scores, when all members are equal, and when a member is alone.
 
     Args:
-        selector: What to check.
-        genomes: For an operator that looks at them; the numbers 0, 1, ... when None.
-        cases: For an operator that works with so many alone.
-        pickles: False for what is made of lambdas.
+        selector: The selector to check.
+        genomes: The genomes of the populations, if the operator looks at them; the numbers 0, 1, ... when None.
+        cases: The number of cases, if the operator works with no other; several numbers are tried when None.
+        pickles: Whether to check pickling; False for operators made of lambdas.
 
     Raises:
-        AssertionError: A rule of `Selector` is broken.
+        AssertionError: The selector breaks a rule of `Selector`.
     """
     for population, where in populations(selector, genomes, cases):
         for n in (1, 7, 64):
@@ -155,16 +159,16 @@ def check_selector(
 def check_mate_selector(
     mates: MateSelector, *, genomes: Batch | None = None, cases: int | None = None, pickles: bool = True
 ) -> None:
-    """Check a mate selector: positions of members, whoever the first parents are and however often they come.
+    """Check that a mate selector returns positions of members for any first parents, repeated ones included.
 
     Args:
-        mates: What to check.
-        genomes: For an operator that looks at them; the numbers 0, 1, ... when None.
-        cases: For an operator that works with so many alone.
-        pickles: False for what is made of lambdas.
+        mates: The mate selector to check.
+        genomes: The genomes of the populations, if the operator looks at them; the numbers 0, 1, ... when None.
+        cases: The number of cases, if the operator works with no other; several numbers are tried when None.
+        pickles: Whether to check pickling; False for operators made of lambdas.
 
     Raises:
-        AssertionError: A rule of `MateSelector` is broken.
+        AssertionError: The mate selector breaks a rule of `MateSelector`.
     """
     for population, where in populations(mates, genomes, cases):
         for n in (1, 7, 64):
@@ -176,15 +180,15 @@ def check_mate_selector(
 def check_crossover(
     crossover: Crossover | Callable[[Any, Any, Generator], Any], genomes: Batch, *, pickles: bool = True
 ) -> None:
-    """Check a crossover: a child of its parents' kind for each pair, also of a genome and itself.
+    """Check that a crossover makes a child of the parents' kind for each pair, and of a genome paired with itself.
 
     Args:
-        crossover: What to check, or a function of two genomes and rng.
-        genomes: A batch of at least one, any two of which may breed.
-        pickles: False for what is made of lambdas.
+        crossover: The crossover to check, or a function `f(a, b, rng)` of two genomes.
+        genomes: A batch of at least one genome, any two of which can be crossed.
+        pickles: Whether to check pickling; False for operators made of lambdas.
 
     Raises:
-        AssertionError: A rule of `Crossover` is broken.
+        AssertionError: The crossover breaks a rule of `Crossover`.
     """
     crossover = as_crossover(crossover)
     for n in (1, 7):
@@ -197,15 +201,15 @@ def check_crossover(
 def check_mutation(
     mutation: Mutation | Callable[[Any, Generator], Any], genomes: Batch, *, pickles: bool = True
 ) -> None:
-    """Check a mutation: a mutant of its kind for each genome.
+    """Check that a mutation makes a mutant of the same kind for each genome.
 
     Args:
-        mutation: What to check, or a function of a genome and rng.
-        genomes: A batch of at least one.
-        pickles: False for what is made of lambdas.
+        mutation: The mutation to check, or a function `f(genome, rng)` of one genome.
+        genomes: A batch of at least one genome.
+        pickles: Whether to check pickling; False for operators made of lambdas.
 
     Raises:
-        AssertionError: A rule of `Mutation` is broken.
+        AssertionError: The mutation breaks a rule of `Mutation`.
     """
     mutation = as_mutation(mutation)
     for n in (1, 7):
@@ -217,18 +221,20 @@ def check_mutation(
 def check_replacement(
     replacement: Replacement, *, genomes: Batch | None = None, cases: int | None = None, pickles: bool = True
 ) -> None:
-    """Check a replacement: nobody leaves but for want of room, all keep what is theirs, and an excellent child enters.
+    """Check that a replacement keeps the population full, its data together, and an excellent child.
 
-    Children come alone and together, more than there is room for, and of parents that are gone.
+    Members leave only when there is no room, each keeps its own scores, genome and parents, and a child that is best on
+    every case enters. Children come one by one and in batches, also more than there is room for, and also of parents
+    that have left.
 
     Args:
-        replacement: What to check.
-        genomes: For an operator that looks at them; the numbers 0, 1, ... when None.
-        cases: For an operator that works with so many alone.
-        pickles: False for what is made of lambdas.
+        replacement: The replacement to check.
+        genomes: The genomes of the populations, if the operator looks at them; the numbers 0, 1, ... when None.
+        cases: The number of cases, if the operator works with no other; several numbers are tried when None.
+        pickles: Whether to check pickling; False for operators made of lambdas.
 
     Raises:
-        AssertionError: A rule of `Replacement` is broken.
+        AssertionError: The replacement breaks a rule of `Replacement`.
     """
     for name, scores in tables(cases):
         for limit in (2, MEMBERS):

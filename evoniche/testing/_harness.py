@@ -1,4 +1,4 @@
-"""What the checks have in common: how an operator is called and its answer compared."""
+"""The common ground of the checks: calls of an operator and comparisons of its results."""
 
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def require_kind(children: Batch, parents: Batch, where: str) -> None:
 def call(
     operator: Any, verb: str, *inputs: Any, pickles: bool, drawn: bool = True, noisy: bool = False, where: str = ""
 ) -> Any:
-    """What the operator makes of the inputs, which it must leave as they are; `drawn` with rng."""
+    """Call the operator, which must leave its inputs as they are; pass it rng if `drawn`."""
     where = where or repr(operator)
 
     def use(operator: Any) -> Any:
@@ -61,7 +61,7 @@ def call(
 
 
 def repeat(operator: Any, use: Callable[[Any], Any], *, pickles: bool, noisy: bool = False, where: str) -> Any:
-    """What comes of using the operator, and must come of it again and of its copy."""
+    """Use the operator, and require the same result a second time and from its copy."""
     users = {"": operator, "on a second time": operator}
     if pickles:
         try:
@@ -78,7 +78,7 @@ def repeat(operator: Any, use: Callable[[Any], Any], *, pickles: bool, noisy: bo
 
 @contextmanager
 def _global_randomness_kept(seed: int, where: str) -> Iterator[None]:
-    """Seed the global generators, which gives away who draws from them, and put them back in the end."""
+    """Require that the global generators are not drawn from in the block, and restore them after it."""
     with kept_global_randomness():
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
@@ -94,7 +94,7 @@ def _global_randomness_kept(seed: int, where: str) -> Iterator[None]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether batches, populations, offspring, or collections of them hold the same."""
+    """Tell whether batches, populations, offspring, or collections of them have the same contents."""
     if type(a) is not type(b):
         return False
     if is_array_api_obj(a):
@@ -115,7 +115,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def tables(cases: int | None) -> Iterator[tuple[str, NDArray[np.floating]]]:
-    """Scores of all sorts, by name."""
+    """Yield score tables of many kinds, each with its name."""
     rng = generator(0)
     graded = rng.random((MEMBERS, cases or CASES))
     tables = {
@@ -138,7 +138,7 @@ def tables(cases: int | None) -> Iterator[tuple[str, NDArray[np.floating]]]:
 
 
 def populations(operator: Any, genomes: Batch | None, cases: int | None) -> Iterator[tuple[Population, str]]:
-    """Populations of all sorts, in which ids are not positions, and what to call them."""
+    """Yield populations of many kinds, whose ids are not their positions, each with its name."""
     for name, scores in tables(cases):
         population = Population(len(scores))
         scores = np.vstack([np.zeros_like(scores[:1]), scores])
@@ -148,7 +148,7 @@ def populations(operator: Any, genomes: Batch | None, cases: int | None) -> Iter
 
 
 def offspring(ids: ArrayLike, scores: NDArray[np.floating], genomes: Batch | None, ask: int = 0) -> Offspring:
-    """Children whose scores, genomes and parents follow from their ids."""
+    """Make children whose scores, genomes and parents follow from their ids."""
     ids = np.array(ids, dtype=np.int64)
     return Offspring(
         genomes=ids.copy() if genomes is None else take(genomes, ids % len(genomes)),
@@ -163,7 +163,7 @@ def offspring(ids: ArrayLike, scores: NDArray[np.floating], genomes: Batch | Non
 def survivors(
     replacement: Replacement, *, scores: NDArray[np.floating], genomes: Batch | None, limit: int, where: str
 ) -> list[NDArray[np.int64]]:
-    """The ids alive after each of some tells."""
+    """Return the ids alive after each of several replacements."""
     population, given, alive = Population(limit), 0, []
     for ask, n in enumerate((1, 2, 1, limit + 2, 1, 3, 1, 1)):
         children = offspring(range(given, given + n), scores, genomes, ask)
