@@ -16,9 +16,10 @@ __all__ = ["detached", "device", "fitted", "is_array_api_obj", "is_floating", "l
 
 def namespace(*arrays: Any) -> Any:
     """Return the array-API namespace of the arrays; every formula asks, so numpy's is found without a search."""
-    if all(type(array) is np.ndarray for array in arrays):
-        return array_api_compat.numpy
-    return array_api_compat.array_namespace(*arrays)
+    for array in arrays:
+        if type(array) is not np.ndarray:
+            return array_api_compat.array_namespace(*arrays)
+    return array_api_compat.numpy
 
 
 def is_floating(batch: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, final
 
 import attrs
 import numpy as np
@@ -20,16 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["AttractionMateSelector"]
 
 
-@runtime_checkable
-class _PricesCases(Protocol):
-    """A sharing that prices cases as `ImplicitSharing` does, and has the attributes that say how."""
-
-    @property
-    def capacity(self) -> Capacity: ...
-    @property
-    def relative(self) -> bool: ...
-    @property
-    def eps(self) -> float: ...
+_PRICING = ("capacity", "relative", "eps")
+"""What a sharing that prices cases as `ImplicitSharing` does has as attributes."""
 
 
 @final
@@ -75,10 +67,7 @@ class AttractionMateSelector(MateSelector):
         """Draw the positions of the mates, shape (n,)."""
         pricing: dict[str, Any] = {"alpha": self.alpha}
         sharing: Any = population.sharing
-        for name in ("capacity", "relative", "eps"):
-            value = getattr(self, name)
-            if value is not None:
-                pricing[name] = value
-            elif isinstance(sharing, _PricesCases):
-                pricing[name] = getattr(sharing, name)
+        if all(hasattr(sharing, name) for name in _PRICING):
+            pricing |= {name: getattr(sharing, name) for name in _PRICING}
+        pricing |= {name: value for name in _PRICING if (value := getattr(self, name)) is not None}
         return attracted(population, first, rng=rng, **pricing)
