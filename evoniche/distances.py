@@ -1,4 +1,4 @@
-"""How far apart solutions are: what niching by distance rests on."""
+"""Distances between solutions, on which niching by distance rests."""
 
 from __future__ import annotations
 
@@ -25,20 +25,25 @@ def distances(
     b: Population | Offspring,
     positions: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """How far each solution of a is from each of b.
+    """Measure how far each solution of a is from each of b.
 
     Args:
-        distance: The measure.
-        a: Members or scored children.
-        b: Members or scored children.
-        positions: Which of a; all when None.
+        distance: The measure: a `Genome`, a function of two batches, or "scores".
+        a: Members, or children with scores.
+        b: Members, or children with scores.
+        positions: The positions in a of those to be measured; all when None.
 
     Returns:
-        Shape (len(positions), len(b)), never negative.
+        The distances in units of the measure, shape (len(positions), len(b)), never negative.
 
     Raises:
-        ValueError: The measure gives another shape, or what is no distance.
-        NotImplementedError: The genome has no distance.
+        ValueError: The measure gives another shape, or a number that is negative or NaN.
+        NotImplementedError: The genome defines no distance.
+
+    >>> from evoniche import Population
+    >>> population = Population.of([[1, 1, 0], [0, 1, 0], [0, 0, 0]])
+    >>> distances("scores", population, population, positions=[1])
+    array([[1., 0., 1.]])
     """
     of_scores = isinstance(distance, str)
     rows: Any = a.scores if of_scores else a.genomes
@@ -68,23 +73,31 @@ def member_distances(
     function: Callable[[NDArray[np.float64]], NDArray[Any]] | None = None,
     key: object = None,
 ) -> NDArray[Any]:
-    """How far apart the members are, shape (members, members), or a function of that.
+    """Measure how far apart the members are, or compute a function of the distances.
 
-    The population keeps what was measured, so a newcomer costs one measurement for each member and not one for each
-    pair. A distance is taken to be symmetric, and each member 0 from itself.
+    The population keeps the numbers, so a newcomer costs one measurement for each member and not one for each pair.
+    Distances are assumed to be symmetric, and 0 between a member and itself.
 
     Args:
-        distance: The measure.
-        population: Whose members.
-        function: What to keep instead of the distances; it works on each distance alone, on arrays of any shape.
-        key: The object under which the population keeps it; the distance when None. Another function needs another key.
+        distance: The measure: a `Genome`, a function of two batches, or "scores".
+        population: The members.
+        function: A function of the distances whose values are kept instead. It works elementwise, on arrays of any
+            shape.
+        key: The object under which the population keeps the numbers; the distance itself when None. Another function
+            needs another key.
 
     Returns:
-        A read-only view, valid until the population changes.
+        The numbers, shape (members, members): a read-only view that is valid until the population changes.
 
     Raises:
-        ValueError: The measure gives another shape, or what is no distance.
-        NotImplementedError: The genome has no distance.
+        ValueError: The measure gives another shape, or a number that is negative or NaN.
+        NotImplementedError: The genome defines no distance.
+
+    >>> from evoniche import Population
+    >>> member_distances("scores", Population.of([[1, 1, 0], [0, 1, 0], [0, 0, 0]])).round(2)
+    array([[0.  , 1.  , 1.41],
+           [1.  , 0.  , 1.  ],
+           [1.41, 1.  , 0.  ]])
     """
 
     def measure(positions: NDArray[np.intp]) -> NDArray[Any]:
@@ -96,7 +109,7 @@ def member_distances(
 
 
 def check_distance(instance: Any, attribute: Any, value: Any) -> None:
-    """An attrs validator: a `Distance`."""
+    """Raise a TypeError unless the value is a `Distance`; this is an attrs validator."""
     if not (isinstance(value, Genome) or value == "scores" or (callable(value) and not isinstance(value, type))):
         raise TypeError(
             f"{type(instance).__name__}({attribute.name}=...) must be a Genome, a function of two batches or 'scores', "

@@ -1,4 +1,4 @@
-"""The members alive, and what enters and leaves a population."""
+"""The population of living members, and the children that join it."""
 
 from evoniche.population.offspring import NOBODY, Individual, Offspring
 from evoniche.population.population import Population

@@ -1,4 +1,4 @@
-"""What rows join and leave, and the journal by which it goes back."""
+"""Batches and matrices that rows join and leave, and the journal that undoes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ __all__ = ["GrowingBatch", "GrowingPairs", "Journal"]
 
 @final
 class Journal:
-    """The rows that were overwritten since there were `members`, each saved before it is overwritten."""
+    """The rows that have been overwritten since a change began with `members` rows.
+
+    Each is saved before it is overwritten.
+    """
 
     __slots__ = ("_entries", "members")
 
@@ -24,14 +27,14 @@ class Journal:
         self._entries: list[tuple[Any, list[int], Any, Any]] = []
 
     def save(self, buffer: Any, positions: list[int], *, columns: bool = False) -> None:
-        """Keep copies of the rows at these positions, and of the columns there if so said."""
+        """Keep copies of the rows at these positions, and of the columns if `columns` is True."""
         self._entries.append((buffer, positions, take(buffer, positions), buffer[:, positions] if columns else None))
 
     def replay(self) -> None:
-        """Put back what was there at first.
+        """Write the saved rows back.
 
-        The latest entry goes first and every entry writes rows that were saved, so a replay that was interrupted can be
-        done again.
+        The latest entry is written first. Every entry writes saved rows only, so a replay that was interrupted can be
+        repeated.
         """
         for buffer, positions, rows, columns in reversed(self._entries):
             _write(buffer, positions, rows)
@@ -43,9 +46,10 @@ class Journal:
 class GrowingBatch:
     """A batch that rows join and leave without the others being copied.
 
-    Each change gives another `GrowingBatch`, of which the latest counts. Arrays live in one buffer with room to grow,
-    which they hand on: new rows are written behind the last one, and the last rows move into the places of those that
-    leave. A journal is told of the rows that are overwritten. Lists and other batches are never changed in place.
+    Each change returns another `GrowingBatch`, and only the latest is valid. Arrays live in a buffer with room to grow,
+    which one `GrowingBatch` hands on to the next: new rows are written behind the last one, and the last rows move into
+    the places of those that leave. A journal saves the rows that are overwritten. Lists and other batches are never
+    changed in place.
     """
 
     __slots__ = ("_buffer", "_length")
@@ -56,7 +60,7 @@ class GrowingBatch:
 
     @classmethod
     def of(cls, batch: Batch, room: int) -> GrowingBatch:
-        """A copy of a batch, with room for so many rows at least."""
+        """Return a copy of a batch, with room for at least so many rows."""
         n = len(batch)
         if is_array_api_obj(batch):
             batch = _with_room(batch, n, max(n, room), batch.dtype)
@@ -67,7 +71,7 @@ class GrowingBatch:
 
     @property
     def batch(self) -> Batch:
-        """All rows; a numpy array comes as a read-only view, valid until the next change."""
+        """All rows; a numpy array is a read-only view that is valid until the next change."""
         buffer = self._buffer
         if isinstance(buffer, np.ndarray):
             view = buffer[: self._length]
@@ -78,14 +82,14 @@ class GrowingBatch:
         return buffer[: self._length, ...] if is_array_api_obj(buffer) else buffer
 
     def copy(self) -> GrowingBatch:
-        """The same rows in a buffer of their own."""
+        """Return the same rows in a buffer of their own."""
         buffer = self._buffer
         if is_array_api_obj(buffer):
             buffer = _with_room(buffer, self._length, len(buffer), buffer.dtype)
         return GrowingBatch(buffer, self._length)
 
     def add(self, batch: Batch, journal: Journal | None) -> GrowingBatch:
-        """With more rows at the end; the dtype of an array becomes one that holds both."""
+        """Return a batch with more rows at the end; the dtype of an array becomes one that holds both."""
         buffer, start = self._buffer, self._length
         stop = start + len(batch)
         if not is_array_api_obj(buffer):
@@ -99,7 +103,7 @@ class GrowingBatch:
         return GrowingBatch(buffer, stop)
 
     def shorten(self, length: int, places: list[int], movers: list[int], journal: Journal | None) -> GrowingBatch:
-        """Without the rows from `length` on, after the rows `movers` have moved to `places` before it."""
+        """Move the rows `movers` to `places` below `length`, and drop the rows from `length` on."""
         buffer = self._buffer
         if not is_array_api_obj(buffer):
             order = np.arange(length)
@@ -114,44 +118,44 @@ class GrowingBatch:
 
 @final
 class GrowingPairs:
-    """A number for each two of some members: a matrix that rows and columns join and leave.
+    """A number for each pair of members: a matrix that rows and columns join and leave.
 
-    As with a `GrowingBatch`, each change gives another one, which takes over the buffer.
+    As with a `GrowingBatch`, each change returns another one, which takes over the buffer.
     """
 
     __slots__ = ("_buffer", "_known")
 
     def __init__(self, buffer: NDArray[Any], known: NDArray[np.bool_]) -> None:
         self._buffer = buffer  # (room, room)
-        self._known = known  # (members,): whose row and column there are; never changed in place
+        self._known = known  # (members,): whether the row and column of a member are written; never changed in place
 
     @classmethod
     def of(cls, members: int) -> GrowingPairs:
-        """A matrix of which nothing is known."""
+        """Return a matrix in which nothing is written."""
         return cls(np.empty((0, 0)), np.zeros(members, dtype=np.bool_))
 
     @property
     def unknown(self) -> NDArray[np.intp]:
-        """The positions of members whose rows are to be written."""
+        """The positions of the members whose rows are not written."""
         return np.flatnonzero(~self._known)
 
     @property
     def matrix(self) -> NDArray[Any]:
-        """Shape (members, members): a read-only view, valid until the next change."""
+        """The matrix, shape (members, members): a read-only view that is valid until the next change."""
         view = self._buffer[: len(self._known), : len(self._known)]
         view.flags.writeable = False
         return view
 
     def copy(self) -> GrowingPairs:
-        """The same numbers in a buffer of their own."""
+        """Return the same numbers in a buffer of their own."""
         return GrowingPairs(self._buffer.copy(), self._known)
 
     def add(self, n: int) -> GrowingPairs:
-        """With n more members, of whom nothing is known."""
+        """Return a matrix with n more members, whose rows are not written."""
         return GrowingPairs(self._buffer, np.append(self._known, np.zeros(n, dtype=np.bool_)))
 
     def write(self, positions: NDArray[np.intp], rows: NDArray[Any], journal: Journal | None) -> GrowingPairs:
-        """With the rows and columns at these positions, from `rows` of shape (len(positions), members)."""
+        """Write the rows and columns at these positions, from `rows` of shape (len(positions), members)."""
         members = len(self._known)
         buffer = self._buffer
         if members > len(buffer):
@@ -167,7 +171,7 @@ class GrowingPairs:
         return GrowingPairs(buffer, known)
 
     def shorten(self, length: int, places: list[int], movers: list[int], journal: Journal | None) -> GrowingPairs:
-        """Without the members from `length` on, after those at `movers` have moved to `places` before it."""
+        """Move the members at `movers` to `places` below `length`, and drop those from `length` on."""
         buffer, known = self._buffer, self._known[:length].copy()
         if places:
             known[places] = self._known[movers]
@@ -192,7 +196,7 @@ def _write(buffer: Any, positions: list[int], rows: Any) -> None:
 
 
 def _with_room(batch: Batch, length: int, room: int, dtype: Any) -> Batch:
-    """The first rows of an array, with room for more behind them."""
+    """Return the first rows of an array in a new buffer, with room for more behind them."""
     buffer = namespace(batch).empty((room, *batch.shape[1:]), dtype=dtype, device=device(batch))
     buffer[:length, ...] = batch[:length, ...]
     return buffer

@@ -1,4 +1,4 @@
-"""The members now alive."""
+"""The population: the members now alive."""
 
 from __future__ import annotations
 
@@ -25,18 +25,26 @@ _SHARING = 2
 
 
 class MakesFitness(Protocol):
-    """What a population asks of a `Sharing`, which stands above it."""
+    """The part of a `Sharing` that a population uses; roles are defined above this package."""
 
     def fitness(self, population: Population, /) -> NDArray[np.floating]:
-        """The fitness of every member, shape (members,)."""
+        """Return the fitness of every member, shape (members,)."""
 
 
 @final
 class Population:
-    """The members now alive with their scores: the paper's archive.
+    """The members now alive and their scores; the paper calls it the archive.
 
-    Load, fitness and the rest follow every change. The position of a member may change when another leaves; its id
-    does not. Arrays handed out are views, valid until the next change.
+    Load, fitness and all other quantities follow every change. The position of a member may change when another member
+    leaves, but its id stays the same. The arrays that a population gives are read-only views that are valid until its
+    next change.
+
+    >>> population = Population.of([[1, 0, 0], [1, 1, 0]])
+    >>> population.load
+    array([2., 1., 0.])
+    >>> population.remove(0)
+    >>> population.ids, population.load
+    (array([1]), array([1., 1., 0.]))
     """
 
     def __init__(
@@ -49,17 +57,17 @@ class Population:
         """An empty population.
 
         Args:
-            limit: How many members a `Replacement` leaves alive.
-            sharing: What makes `fitness` of scores; the plain sum over the cases when None.
-            importance: How much each case counts, shape (cases,); all the same when None.
-            seed: That of the evolution, for a sharing that draws.
+            limit: The number of members that a `Replacement` leaves alive at most.
+            sharing: The `Sharing` that computes fitness from scores. When None, fitness is the sum over the cases.
+            importance: The weights of the cases, shape (cases,). When None, all cases count the same.
+            seed: The seed of the evolution, for a sharing that draws random numbers.
         """
         self.limit = limit
         self.sharing = sharing
         self.importance = importance
         self.seed = seed
         self.undo: _Undo | None = None
-        """How to go back to where `begin` was called; None when no change is open."""
+        """What is needed to go back to where `begin` was called; None when no change is open."""
         self._state = _State()
 
     @classmethod
@@ -70,16 +78,20 @@ class Population:
         sharing: MakesFitness | None = None,
         importance: ArrayLike | None = None,
     ) -> Population:
-        """A population made of scores alone, for using an operator outside of an evolution.
+        """Make a population from scores, for using an operator outside of an evolution.
 
         Args:
             scores: Shape (members, cases), finite and never negative.
-            genomes: As many genomes; the positions 0, 1, ... when None.
-            sharing: What makes fitness of scores.
-            importance: How much each case counts, shape (cases,); all the same when None.
+            genomes: A batch of one genome for each member. When None, the genomes are the positions 0, 1, ...
+            sharing: The `Sharing` that computes fitness from scores. When None, fitness is the sum over the cases.
+            importance: The weights of the cases, shape (cases,). When None, all cases count the same.
+
+        Returns:
+            A population with the ids 0, 1, ..., without parents, which is full: its limit is the number of members.
 
         Raises:
-            ValueError: Scores that no `tell` would take, or another number of genomes or of importances.
+            ValueError: The scores are not as `tell` wants them, or the number of genomes is not that of the members, or
+                the number of importances is not that of the cases.
         """
         n = len(np.asarray(scores))
         checked = read_scores(scores, range(n))
@@ -110,60 +122,63 @@ class Population:
 
     @property
     def told(self) -> int:
-        """How many children have joined so far, those that have left included."""
+        """The number of children that have joined so far, including those that have left."""
         return self._state.told
 
     @property
     def binary(self) -> bool:
-        """Whether every score is 0 or 1, of the members and of those who were there before."""
+        """Whether all scores are 0 or 1, those of former members included.
+
+        A child that leaves as soon as it has joined is not counted.
+        """
         return self._state.totals.binary
 
     @property
     def scores(self) -> NDArray[np.floating]:
-        """S, shape (members, cases)."""
+        """The scores S of the members, shape (members, cases)."""
         scores: NDArray[np.floating] = self._column(0, np.zeros((0, 0)))
         return scores
 
     @property
     def genomes(self) -> Batch:
-        """A batch of the members' genomes."""
+        """The genomes of the members: a batch of the kind that was told."""
         return self._column(1, [])
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """Shape (members,). A smaller id is an older member."""
+        """The ids of the members, shape (members,). A smaller id belongs to an older member."""
         return self._lineage[:, 0]
 
     @property
     def parents(self) -> NDArray[np.int64]:
-        """Shape (members, 2): ids of first parent and mate, -1 for none."""
+        """The ids of first parent and mate, shape (members, 2); -1 stands for none."""
         return self._lineage[:, 1:]
 
     @property
     def means(self) -> NDArray[np.float64]:
-        """Each member's mean score over the cases, shape (members,): what a reader calls its score."""
+        """The mean score of each member over the cases, weighted by their importance, shape (members,)."""
         means: NDArray[np.float64] = self._column(3, np.zeros(0))
         return means
 
     def mean_scores(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The mean over the cases of each row, weighted by their importance: shape (rows,)."""
+        """Return the mean of each row over the cases, weighted by their importance, shape (rows,)."""
         if self.importance is None:
             means: NDArray[np.float64] = scores.sum(axis=1, dtype=np.float64) / max(1, scores.shape[1])
         else:
             v = self.importance
-            means = np.vecdot(scores, v) / np.vecdot(np.ones_like(v), v)  # exactly 1 for who solves every case
+            means = np.vecdot(scores, v) / np.vecdot(np.ones_like(v), v)  # exactly 1 for a row of ones
         return means
 
     @property
     def load(self) -> NDArray[np.float64]:
-        """z, the sum of all members' scores on each case, shape (cases,)."""
+        """The load z: the sum of all members' scores on each case, shape (cases,)."""
         view = self._state.totals.load.view()
         view.flags.writeable = False
         return view
 
     @property
     def fitness(self) -> NDArray[np.floating]:
-        """The members' fitness under the population's sharing, shape (members,)."""
+        """The fitness of the members under the sharing, shape (members,); it is computed when it is first asked for."""
         fitness = self._state.totals.fitness
         if fitness is None:
             if self.sharing is None:
@@ -182,7 +197,7 @@ class Population:
 
     @property
     def best_member(self) -> int:
-        """The position of the member with the highest mean score; the older one on a tie.
+        """The position of the member with the highest mean score; on a tie, of the oldest.
 
         Raises:
             ValueError: The population is empty.
@@ -194,7 +209,7 @@ class Population:
         return int(tied[np.argmin(self.ids[tied])])
 
     def member(self, position: int) -> Individual:
-        """One member, with copies of its genome and scores."""
+        """Return one member, with copies of its genome and scores."""
         return Individual(
             genome=next(batches.rows(take(self.genomes, [position]))),
             scores=self.scores[position].copy(),
@@ -204,32 +219,40 @@ class Population:
         )
 
     def generator(self) -> Generator:
-        """Fresh randomness that belongs to what has been told so far, for a sharing that draws."""
+        """Return a generator that follows from the seed and the number told so far, for a sharing that draws."""
         return generator(self.seed, self.told, _SHARING)
 
     def recall(self, operator: Any, default: Any = None) -> Any:
-        """What an operator has asked this population to remember."""
+        """Return what an operator has asked this population to remember, or the default if there is nothing."""
         return self._state.memory.get(operator, default)
 
     def remember(self, operator: Any, value: Any) -> None:
-        """Keep what an operator has learned of this population: operators have no memory of their own.
+        """Keep a value for an operator, since operators have no memory of their own.
 
         Args:
-            operator: Who remembers; any hashable key.
-            value: What; it replaces what was remembered before, and must not be changed in place later.
+            operator: The operator that will ask for the value, or any other hashable key.
+            value: The value. It replaces the one that was remembered before, and must not be changed in place later.
         """
         self._state = self._state._replace(memory={**self._state.memory, operator: value})
 
     def pairwise(self, key: object, measure: Callable[[NDArray[np.intp]], NDArray[Any]]) -> NDArray[Any]:
-        """A number for each two members, such as their distance, measured once and kept as long as both live.
+        """Return a number for each pair of members, such as their distance, that is measured once and then kept.
 
         Args:
-            key: What is measured: an object, told from others by its identity. Two of them are kept.
-            measure: Gives the numbers between the members at some positions and all members, shape (positions,
-                members). They must be symmetric: what is measured of newcomers holds for the others as well.
+            key: The object that stands for the quantity; it is compared by identity. The population keeps the numbers
+                of the two keys that were measured last.
+            measure: A function of positions, shape (n,), that returns the numbers between the members there and all
+                members, shape (n, members). The numbers must be symmetric, since only the rows of newcomers are asked
+                for.
 
         Returns:
-            Shape (members, members), a view that is valid until the next change.
+            The numbers, shape (members, members): a read-only view that is valid until the next change.
+
+        >>> population = Population.of([[1, 0, 0], [1, 1, 0], [1, 1, 1]])
+        >>> population.pairwise("shared", lambda positions: population.scores[positions] @ population.scores.T)
+        array([[1., 1., 1.],
+               [1., 2., 2.],
+               [1., 2., 3.]])
         """
         pairs = self._pairs(key)
         if len(new := pairs.unknown):
@@ -241,13 +264,20 @@ class Population:
         return pairs.matrix
 
     def begin(self) -> object:
-        """Remember from now on how to go back to what the population is now.
+        """Open a change, which ends with `commit` or `roll_back`.
 
         Returns:
-            A token that stands for the change: `undo` is this object until `commit` or `roll_back`.
+            A token of the change: `undo` is this object until the change ends.
 
         Raises:
             RuntimeError: A change is open already.
+
+        >>> population = Population.of([[1, 0], [0, 1]])
+        >>> token = population.begin()
+        >>> population.remove(0)
+        >>> population.roll_back()
+        >>> population.ids
+        array([0, 1])
         """
         if self.undo is not None:
             raise RuntimeError("a change of this population is open already: commit() or roll_back() it first.")
@@ -255,9 +285,9 @@ class Population:
         return undo
 
     def roll_back(self) -> None:
-        """Be again what the population was at `begin`; nothing happens when no change is open.
+        """Restore the population as it was at `begin`; without an open change, nothing happens.
 
-        When this is interrupted, at whatever line, calling it again completes it.
+        If this is interrupted at any line, another call completes it.
         """
         if self.undo is not None:
             self.undo.journal.replay()
@@ -265,13 +295,13 @@ class Population:
             self.undo = None
 
     def commit(self) -> None:
-        """Forget how to go back."""
+        """Make the open change final; without one, nothing happens."""
         self.undo = None
 
     def snapshot(self) -> Population:
-        """A population of the same members that does not follow the changes of this one.
+        """Return a population of the same members that does not follow the changes of this one.
 
-        Both share their memory until one of them changes.
+        The two share their arrays until one of them changes; if a change is open, the arrays are copied at once.
         """
         other = Population(self.limit, self.sharing, self.importance, self.seed)
         if self.undo is None:
@@ -281,7 +311,11 @@ class Population:
         return other
 
     def add(self, offspring: Offspring) -> None:
-        """Let scored children in; nobody leaves."""
+        """Let children with scores join; nobody leaves.
+
+        Args:
+            offspring: The children. The kind of their genomes and the number of cases must be those of the members.
+        """
         scores = offspring.scores
         assert scores is not None, "offspring join with their scores"
         state = self._writable()
@@ -306,10 +340,13 @@ class Population:
         self._state = _State(grown, totals, before, state.told + len(scores), state.memory, pairs)
 
     def remove(self, positions: ArrayLike) -> None:
-        """Let members go: one position, several, or a mask.
+        """Let members leave.
+
+        Args:
+            positions: One position, several, or a mask of shape (members,).
 
         Raises:
-            IndexError: A position that nobody has.
+            IndexError: There is no member at a position, or the mask has another length.
         """
         leaving = sorted(set(batches.positions(positions, len(self)).tolist()))
         if not leaving:
@@ -323,8 +360,8 @@ class Population:
         journal = self._journal
         columns = tuple(batch.shorten(left, places, movers, journal) for batch in state.columns)
         if state.before is not None and leaving[0] == left == state.before.members:
-            # Who leaves at once leaves no trace, and nothing has to be computed again. But a fitness that depends on
-            # what is remembered may have changed although the members have not.
+            # Children that leave at once leave no trace, and nothing has to be computed again. But a fitness that
+            # depends on what is remembered may have changed although the members have not.
             totals = state.before._replace(fitness=None) if state.memory else state.before
         else:
             totals = state.totals.without(taken, columns[0].batch)
@@ -340,7 +377,7 @@ class Population:
 
     @property
     def _lineage(self) -> NDArray[np.int64]:
-        """Ids and parents, shape (members, 3)."""
+        """The ids and the parents, shape (members, 3)."""
         lineage: NDArray[np.int64] = self._column(2, np.zeros((0, 3), dtype=np.int64))
         return lineage
 
@@ -348,12 +385,12 @@ class Population:
         return self._state.columns[index].batch if self._state.columns else empty
 
     def _writable(self) -> _State:
-        """The state in buffers that no snapshot shares."""
+        """Return the state in buffers that no snapshot shares."""
         return self._state if self._state.own else self._state.copy()
 
 
 class _Totals(NamedTuple):
-    """What is known of the members together. Never changed: each change of the members makes another one."""
+    """The quantities that concern all members together; each change of the members makes another object."""
 
     members: int = 0
     load: NDArray[np.float64] = np.zeros(0)
@@ -361,15 +398,16 @@ class _Totals(NamedTuple):
     """The largest load since its last fresh sum, shape (cases,): rounding errors are relative to this."""
     binary: bool = True
     changes: int = 0
-    """How many have left since the load was last summed afresh."""
+    """The number of members that have left since the load was last summed afresh."""
     fitness: NDArray[np.floating] | None = None
-    """None until somebody asks."""
+    """None until it is asked for."""
 
     def without(self, taken: NDArray[np.floating], scores: NDArray[np.floating]) -> _Totals:
-        """What follows when the rows `taken` leave, and `scores` stay.
+        """Return the totals after the rows `taken` have left and the rows `scores` have stayed.
 
-        The load is what they leave of it. It is summed afresh once in a while, which costs little and keeps rounding
-        errors from piling up, and where it has become so small beside what was subtracted that errors would show.
+        The rows that leave are subtracted from the load. It is summed afresh once in a while, which costs little and
+        keeps rounding errors from piling up, and also where it has become so small beside what was subtracted that
+        errors would show.
         """
         members, changes = len(scores), self.changes + len(taken)
         if changes >= members:
@@ -385,22 +423,22 @@ class _Totals(NamedTuple):
 
 
 class _State(NamedTuple):
-    """All that a population is, in one object, so that it changes in one assignment.
+    """The whole state of a population in one object, so that it changes in one assignment.
 
-    Only the columns' buffers are written in place, and a journal knows how they were.
+    Only buffers are written in place, and while a change is open its journal saves the rows that are overwritten.
     """
 
     columns: tuple[GrowingBatch, ...] = ()
-    """Scores, genomes, lineage and means."""
+    """The scores, genomes, lineage (ids and parents) and means."""
     totals: _Totals = _Totals()
     before: _Totals | None = None
-    """What the totals were before the last children joined; only `add` says so, any other change leaves it out."""
+    """The totals before the last children joined; only `add` sets this, and any removal makes it None."""
     told: int = 0
     memory: Mapping[Any, Any] = _NOTHING
     pairs: tuple[tuple[object, GrowingPairs], ...] = ()
-    """What is kept for `pairwise`: keys and matrices."""
+    """The keys and matrices of `pairwise`."""
     own: bool = True
-    """Whether nobody else has these buffers."""
+    """Whether no snapshot shares the buffers."""
 
     def copy(self) -> _State:
         columns = tuple(batch.copy() for batch in self.columns)

@@ -1,4 +1,4 @@
-"""Who survives: one operator a file."""
+"""Replacements, which decide who survives. Each stands in a file of its own."""
 
 from evoniche.replacements.crowding import CrowdingReplacement
 from evoniche.replacements.deterministic_crowding import DeterministicCrowdingReplacement

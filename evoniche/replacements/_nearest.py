@@ -1,4 +1,4 @@
-"""What replacements by a window have in common."""
+"""The search for the nearest of a few members, shared by the replacements that draw them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ __all__ = ["nearest_drawn"]
 
 
 def nearest_drawn(distance: Distance, population: Population, child: Offspring, n: int, *, rng: Generator) -> int:
-    """The position of the member nearest to a child among n drawn without replacement; of equals the first drawn."""
+    """Draw n members without replacement and return the position of the one nearest to a child.
+
+    Of equally near members it is the first drawn. With fewer than n members, all are drawn.
+    """
     members = len(population)
     drawn = rng.choice(members, size=min(n, members), replace=False)
     return int(drawn[distances(distance, population, child, drawn).argmin()])

@@ -1,4 +1,4 @@
-"""The most similar of a few leaves."""
+"""De Jong's crowding: the most similar of a few random members leaves."""
 
 from __future__ import annotations
 
@@ -20,21 +20,30 @@ __all__ = ["CrowdingReplacement"]
 @final
 @attrs.frozen
 class CrowdingReplacement(Replacement):
-    """A child takes the place of the nearest of `factor` random members, however fit either is (De Jong 1975).
+    """Put each child in the place of the nearest of `factor` random members, however fit either is (De Jong 1975).
 
-    Fitness has no say in who leaves, so it must have one in who breeds, and the best member may be lost. Of equally
-    near members the first drawn leaves. Children come one after the other; while there is room nobody leaves.
+    Fitness does not decide who leaves, so it should decide who breeds; the best member may be lost. Of equally near
+    members, the first drawn leaves. Children join one after the other, and nobody leaves while there is room.
 
     Args:
-        distance: A `Genome`, a function of two batches that gives (len(a), len(b)) distances, or "scores".
-        factor: Members drawn without replacement, >= 1; all when there are fewer. De Jong had 2 and 3.
+        distance: The distance between members: a `Genome`, a function of two batches, or "scores".
+        factor: The number of members that are drawn without replacement, >= 1; all members if there are fewer. De Jong
+            used 2 and 3.
+
+    >>> import numpy as np
+    >>> from evoniche import Offspring, Population
+    >>> population = Population.of(np.array([[0.1, 0.9], [0.9, 0.1]]))
+    >>> child = Offspring(np.array([7]), np.array([2]), np.array([[0, 1]]), ask=1, seed=0, scores=np.array([[0.8, 0]]))
+    >>> CrowdingReplacement("scores").replace(population, child)  # of ids 0 and 1, 1 is nearer
+    >>> sorted(population.ids.tolist())
+    [0, 2]
     """
 
     distance: Distance = attrs.field(validator=check_distance)
     factor: int = attrs.field(default=3, validator=whole(1))
 
     def replace(self, population: Population, offspring: Offspring) -> None:
-        """Let children in, one after the other."""
+        """Let the children in, one after the other."""
         rng = offspring.generator()
         for i in range(len(offspring)):
             child = offspring.take([i])

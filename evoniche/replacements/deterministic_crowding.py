@@ -1,4 +1,4 @@
-"""Children take the places of their own parents."""
+"""Deterministic crowding: children compete with their own parents."""
 
 from __future__ import annotations
 
@@ -21,26 +21,33 @@ __all__ = ["DeterministicCrowdingReplacement"]
 @final
 @attrs.frozen
 class DeterministicCrowdingReplacement(Replacement):
-    """A child competes with the more similar of its parents, and takes its place if it is strictly fitter.
+    """Let each child compete with the more similar of its parents, whose place it takes if it is strictly fitter.
 
-    Siblings are two children told together that have the same two parents A and B. Each competes with another parent,
-    so that the sum of distances is minimal (Mahfoud 1992, 1995): with c and c',
+    Two children that are told together and have the same two parents A and B are siblings. Each competes with another
+    parent, so that the sum of distances is minimal (Mahfoud 1992, 1995). With children c and c',
 
         c against A, c' against B    if d(c, A) + d(c', B) <= d(c, B) + d(c', A),
         c against B, c' against A    otherwise.
 
-    Who meets whom is a matter of similarity alone; fitness decides who of the two stays, and on a tie the parent does.
-    A child with one living parent competes with that, one with none with the nearest member. While there is room
-    nobody leaves. Mahfoud lets every member breed once in a generation, with a mate drawn at random.
+    Similarity alone decides who competes with whom. Fitness decides who stays, and on a tie it is the parent. A child
+    with one living parent competes with that parent, a child with none with the nearest member. Nobody leaves while
+    there is room. Mahfoud lets every member breed once in a generation, with a mate drawn at random.
 
     Args:
-        distance: A `Genome`, a function of two batches that gives (len(a), len(b)) distances, or "scores".
+        distance: The distance between members: a `Genome`, a function of two batches, or "scores".
+
+    >>> from evoniche import Offspring, Population
+    >>> population = Population.of(np.array([[0.1, 0.9], [0.6, 0.1]]))
+    >>> child = Offspring(np.array([7]), np.array([2]), np.array([[0, 1]]), ask=1, seed=0, scores=np.array([[0.8, 0]]))
+    >>> DeterministicCrowdingReplacement("scores").replace(population, child)  # it is nearer to parent 1, and fitter
+    >>> sorted(population.ids.tolist())
+    [0, 2]
     """
 
     distance: Distance = attrs.field(validator=check_distance)
 
     def replace(self, population: Population, offspring: Offspring) -> None:
-        """Let children compete, family by family."""
+        """Let the children compete, family by family."""
         for family in _families(offspring.parents):
             siblings = offspring.take(family)
             rivals = self._rivals_of_two(population, siblings)
@@ -52,7 +59,7 @@ class DeterministicCrowdingReplacement(Replacement):
                     _compete(population, child, rivals[i] if rivals else self._rival_of_one(population, child))
 
     def _rivals_of_two(self, population: Population, siblings: Offspring) -> list[int]:
-        """The id of each sibling's rival; nothing unless there are two siblings and both parents are alive."""
+        """Return the ids of the siblings' rivals; an empty list unless there are two and both parents are alive."""
         parents = _living(population, siblings.parents[0])
         if len(siblings) < 2 or len(parents) < 2:
             return []
@@ -62,7 +69,7 @@ class DeterministicCrowdingReplacement(Replacement):
         return rivals
 
     def _rival_of_one(self, population: Population, child: Offspring) -> int:
-        """The id of the nearest among the living parents, else among all members."""
+        """Return the id of the nearest living parent, or of the nearest member if no parent is alive."""
         candidates = _living(population, child.parents[0])
         if not len(candidates):
             candidates = np.arange(len(population))
@@ -71,7 +78,7 @@ class DeterministicCrowdingReplacement(Replacement):
 
 
 def _families(parents: NDArray[np.int64]) -> list[list[int]]:
-    """Positions of children, (n,) in all: two together that have the same two parents, the others alone."""
+    """Return the positions of all n children in groups: pairs with the same two parents, and single children."""
     families: list[list[int]] = []
     waiting: dict[tuple[int, int], list[int]] = {}  # one child of these two parents, for a sibling
     for child, (a, b) in enumerate(np.sort(parents, axis=1).tolist()):
@@ -85,12 +92,12 @@ def _families(parents: NDArray[np.int64]) -> list[list[int]]:
 
 
 def _living(population: Population, ids: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Positions of those of these ids that are alive, in the order of the ids."""
+    """Return the positions of the members with these ids, in the order of the ids; the dead are left out."""
     return np.nonzero(ids[:, None] == population.ids)[1]
 
 
 def _compete(population: Population, child: Offspring, rival: int) -> None:
-    """The child joins, so that fitness is shared among all, and it or the rival leaves."""
+    """Let the child join, so that fitness is shared among all, and then let it or the rival leave."""
     population.add(child)
     ours, theirs = (int(np.flatnonzero(population.ids == id_)[0]) for id_ in (child.ids[0], rival))
     fitness = population.fitness

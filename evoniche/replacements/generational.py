@@ -1,4 +1,4 @@
-"""Generations with elites."""
+"""Generational replacement with elites."""
 
 from __future__ import annotations
 
@@ -20,14 +20,23 @@ __all__ = ["GenerationalReplacement"]
 @final
 @attrs.frozen
 class GenerationalReplacement(Replacement):
-    """The children take the place of the old members, of whom the fittest `elites` stay (De Jong 1975).
+    """Let the children replace the old members, except for the fittest `elites` (De Jong 1975).
 
-    As many old members as there are too many leave, the least fit first and of equals the oldest; elites stay even
-    so. More children than there are places compete by fitness. With `limit - elites` children at a time this is the
-    textbook generation; with fewer, a generation gap.
+    All children join. As many old members leave as there are too many, the least fit first and of equals the oldest;
+    the elites stay. If that is not enough, the least fit children leave as well. With `limit - elites` children at a
+    time this is the generation of the textbooks; with fewer, it has a generation gap.
 
     Args:
-        elites: How many of the old members stay in any case, >= 0; one place at least is the children's.
+        elites: The number of old members that stay in any case, >= 0. If it is `limit` or more, limit - 1 stay, so that
+            there is a place for a child.
+
+    >>> from evoniche import Offspring, Population
+    >>> population = Population.of(np.array([[0.9], [0.8], [0.7]]))
+    >>> scores = np.array([[0.1], [0.2]])
+    >>> children = Offspring(np.arange(2), np.array([3, 4]), np.array([[0, 1], [1, 2]]), ask=1, seed=0, scores=scores)
+    >>> GenerationalReplacement(elites=1).replace(population, children)
+    >>> sorted(population.ids.tolist())
+    [0, 3, 4]
     """
 
     elites: int = attrs.field(default=1, validator=whole(0))
@@ -35,7 +44,7 @@ class GenerationalReplacement(Replacement):
     def replace(self, population: Population, offspring: Offspring) -> None:
         """Let all children in at once."""
         if (offspring.parents == NOBODY).all():
-            # The first genomes are nobody's children: all compete.
+            # The first genomes have no parents: they all compete by fitness.
             population.add(offspring)
             population.remove(_from_the_fittest(population)[population.limit :])
             return
@@ -55,5 +64,5 @@ class GenerationalReplacement(Replacement):
 
 
 def _from_the_fittest(population: Population) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Positions by falling fitness, of equals the younger first."""
+    """Return the positions from the highest fitness to the lowest, of equals the younger first."""
     return np.lexsort((-population.ids, -population.fitness)) if len(population) else np.zeros(0, dtype=np.intp)

@@ -1,4 +1,4 @@
-"""A tournament with the most similar of a few."""
+"""Restricted tournament replacement: a child competes with the most similar of a few random members."""
 
 from __future__ import annotations
 
@@ -20,25 +20,34 @@ __all__ = ["RestrictedTournamentReplacement"]
 @final
 @attrs.frozen
 class RestrictedTournamentReplacement(Replacement):
-    """A child takes the place of the nearest of `window` random members, if it is strictly fitter (Harik 1995).
+    """Put a child in the place of the nearest of `window` random members if it is strictly fitter (Harik 1995).
 
-    Of equally near members the first drawn competes; on a tie of fitness the member stays. Children come one after the
-    other, each with a window of its own; while there is room nobody leaves.
+    Of equally near members, the first drawn competes; on a tie of fitness the member stays. Children join one after the
+    other, each with a window of its own. Nobody leaves while there is room.
 
-    A window of the whole population makes it the replacement of crowding differential evolution (Thomsen 2004), whose
-    children `DifferentialCrossover` makes.
+    With the whole population as window, this is the replacement of crowding differential evolution (Thomsen 2004).
+    `DifferentialCrossover` makes the children for it.
 
     Args:
-        distance: A `Genome`, a function of two batches that gives (len(a), len(b)) distances, or "scores".
-        window: Members drawn without replacement, >= 1; all when there are fewer. A few times the number of niches to
-            be held: a window that misses a child's niche lets it compete with another.
+        distance: The distance between members: a `Genome`, a function of two batches, or "scores".
+        window: The number of members that are drawn without replacement, >= 1; all members if there are fewer. It
+            should be a few times the number of niches to be held: if the window misses the niche of a child, the child
+            competes with another niche.
+
+    >>> import numpy as np
+    >>> from evoniche import Offspring, Population
+    >>> population = Population.of(np.array([[0.1, 0.9], [0.9, 0.1]]))
+    >>> child = Offspring(np.array([7]), np.array([2]), np.array([[0, 1]]), ask=1, seed=0, scores=np.array([[0.8, 0]]))
+    >>> RestrictedTournamentReplacement("scores").replace(population, child)  # id 1 is nearer, and fitter
+    >>> sorted(population.ids.tolist())
+    [0, 1]
     """
 
     distance: Distance = attrs.field(validator=check_distance)
     window: int = attrs.field(default=20, validator=whole(1))
 
     def replace(self, population: Population, offspring: Offspring) -> None:
-        """Let children compete, one after the other."""
+        """Let the children compete, one after the other."""
         rng = offspring.generator()
         for i in range(len(offspring)):
             child, members = offspring.take([i]), len(population)

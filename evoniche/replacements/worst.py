@@ -1,4 +1,4 @@
-"""Steady state: the worst leaves."""
+"""Steady-state replacement: the least fit leaves."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ __all__ = ["WorstReplacement"]
 @final
 @attrs.frozen
 class WorstReplacement(Replacement):
-    """A child joins, fitness is shared anew among all, and the member with the lowest leaves; often that is the child.
+    """Let a child join, share fitness anew among all, and remove the least fit, which may be the child.
 
-    Several children join one after the other. Of equals the oldest leaves; while there is room nobody does
-    (Abrantes 2025, section 3.1).
+    Several children join one after the other. Of equally fit members the oldest leaves. Nobody leaves while there is
+    room (Abrantes 2025, section 3.1).
+
+    >>> from evoniche import Offspring, Population
+    >>> population = Population.of(np.array([[0.9], [0.1]]))
+    >>> child = Offspring(np.array([7]), np.array([2]), np.array([[0, 1]]), ask=1, seed=0, scores=np.array([[0.5]]))
+    >>> WorstReplacement().replace(population, child)
+    >>> sorted(population.ids.tolist())
+    [0, 2]
     """
 
     def replace(self, population: Population, offspring: Offspring) -> None:
-        """Let children in, one after the other."""
+        """Let the children in, one after the other."""
         for i in range(len(offspring)):
             population.add(offspring if len(offspring) == 1 else offspring.take([i]))
             if len(population) > population.limit:
@@ -33,6 +40,7 @@ class WorstReplacement(Replacement):
 
 
 def _worst(population: Population) -> int:
+    """Return the position of the least fit member, of equals the oldest."""
     fitness = population.fitness
     equals = np.flatnonzero(fitness == fitness.min())
     return int(equals[population.ids[equals].argmin()])

@@ -1,4 +1,4 @@
-"""Ways in which scores become fitness: one operator a file."""
+"""Sharings, which turn the scores of all members into their fitness. Each stands in a file of its own."""
 
 from evoniche.sharing.adaptive import AdaptiveSharing
 from evoniche.sharing.antigen import AntigenSharing

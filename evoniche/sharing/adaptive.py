@@ -1,4 +1,4 @@
-"""Weights for the cases that are hard."""
+"""Fitness with growing weights for the cases that are hard to solve."""
 
 from __future__ import annotations
 
@@ -20,20 +20,28 @@ __all__ = ["AdaptiveSharing"]
 @final
 @attrs.frozen
 class AdaptiveSharing(Sharing):
-    """f_i = sum_j v_j w_j S_ij, where w_j grows as long as the best member fails on case j (SAW).
+    """Weight each case by how long the best member has failed it: f_i = sum_j v_j w_j S_ij.
 
-    Stepwise adaptation of weights: w is 1 at first. Each time that `interval` more evaluations have been told, `step`
-    is added to the weights of the cases that the fittest member, of equals the oldest, does not solve at that moment.
-    v is the importance of the cases, 1 if there is none. Members do not compete, the cases do (Eiben and van der
-    Hauw 1997; Eiben, van der Hauw and van Hemert 1998).
+    This is the stepwise adaptation of weights (SAW; Eiben and van der Hauw 1997; Eiben, van der Hauw and van Hemert
+    1998). Every weight w_j is 1 at first. After each `interval` evaluations, `step` is added to the weights of the
+    cases that the fittest member does not solve at that moment; of equally fit members, the oldest counts. v_j is the
+    importance of the case, or 1 if none is given. The members do not compete with each other.
 
-    The population remembers w, which changes when fitness is asked for first after an interval has ended; several
-    that have ended at once are made up for one after the other. To ask again changes nothing.
+    The population remembers w. It is brought up to date when fitness is asked for; if several intervals have ended
+    since, they are made up for one after the other. Asking again changes nothing.
 
     Args:
-        interval: T_p, evaluations from one change of the weights to the next, >= 1.
-        step: How much is added, > 0.
-        threshold: A case is solved from this score on, > 0.
+        interval: The number of evaluations (T_p) from one change of the weights to the next, >= 1.
+        step: The amount that is added to a weight, > 0.
+        threshold: The score from which on a case is solved, > 0.
+
+    >>> from evoniche import Population
+    >>> sharing = AdaptiveSharing(interval=2)
+    >>> population = Population.of(np.array([[1, 1, 0], [0, 0, 1]]), sharing=sharing)  # two evaluations are told
+    >>> sharing.weights(population)  # the fittest member fails the last case
+    array([1., 1., 2.])
+    >>> population.fitness
+    array([2., 2.])
     """
 
     interval: int = attrs.field(default=250, validator=whole(1))
@@ -41,7 +49,7 @@ class AdaptiveSharing(Sharing):
     threshold: float = attrs.field(default=0.5, validator=greater_than(0))
 
     def weights(self, population: Population) -> NDArray[np.floating]:
-        """v_j w_j, what one unit of score on each case is worth at present, shape (cases,)."""
+        """Return v_j w_j, the worth of one unit of score on each case at present, shape (cases,)."""
         scores = population.scores
         v = np.ones(scores.shape[1]) if population.importance is None else population.importance
         changes, w = population.recall(self, (0, np.ones(scores.shape[1])))
@@ -54,11 +62,14 @@ class AdaptiveSharing(Sharing):
         return weights
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """Shape (members,)."""
+        """Return the fitness of every member, shape (members,)."""
         return _fitness(population.scores, self.weights(population))
 
 
 def _fitness(scores: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.float64]:
-    """S @ w, row by row: a matrix product sums rows differently, and equals would not be equally fit."""
+    """Return S @ w, summed row by row.
+
+    A matrix product may sum the rows in different orders, and members with equal scores would not be equally fit.
+    """
     fitness: NDArray[np.float64] = np.vecdot(scores, weights)
     return fitness

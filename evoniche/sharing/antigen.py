@@ -1,4 +1,4 @@
-"""Competition for cases, sample by sample."""
+"""Fitness from competition for single cases among random samples of members."""
 
 from __future__ import annotations
 
@@ -23,30 +23,37 @@ _BLOCK = 1 << 20  # numbers in a temporary array; a few megabytes stay in the ca
 @final
 @attrs.frozen
 class AntigenSharing(Sharing):
-    """f_i = sum_j v_j S_ij P_ij, P_ij being the probability that i is the best of a random sample on case j.
+    """Give the score on a random case to the best of a random sample of members (Smith, Forrest and Perelson 1993).
 
-    A case (antigen) is drawn, and `sample_size` members (antibodies) without replacement; the best of them on the
-    case gets its score, the others nothing, and of equals each is as likely to be the one. With L members strictly
-    lower than i, t equal to it (i included), P members and s = min(sample_size, P),
+    A case (antigen) is drawn, and `sample_size` members (antibodies) are drawn without replacement. The best of them on
+    the case gets its score there and the others get nothing; of equals, each is as likely to be the best. The expected
+    gain is f_i = sum_j v_j S_ij P_ij, where P_ij is the probability that i is the best of a sample on case j. With L
+    members that score strictly less than i, t members that score the same (i included), P members in all and
+    s = min(sample_size, P),
 
         P_ij = (C(L + t, s) - C(L, s)) / (t C(P, s)).
 
-    v is the importance of the cases, 1 if there is none. Small samples let many live, large ones only the best on
-    each case; no distance between genomes is needed (Smith, Forrest and Perelson 1993).
+    v_j is the importance of the case, or 1 if none is given. Small samples let many members live, large samples only
+    the best on each case. No distance between genomes is needed.
 
     Args:
-        sample_size: s, >= 1. 1 is no competition: f_i = sum_j v_j S_ij / P. As many as there are members: the best
-            takes all.
-        draws: How many times a case and a sample are drawn; the gains times cases / draws are then f_i on average.
-            None gives the formula itself, the mean over all that could be drawn. The draws follow from the seed of
-            the evolution and the number of evaluations, and stand until the population changes.
+        sample_size: The number of members in a sample (s), >= 1. With 1 there is no competition:
+            f_i = sum_j v_j S_ij / P. With as many as there are members, the best takes all.
+        draws: The number of times that a case and a sample are drawn, >= 1. The gains are multiplied by cases / draws,
+            so that their mean is f_i. With None, f_i is computed by the formula. The draws follow from the seed of the
+            evolution and the number of evaluations, and they stay the same until the population changes.
+
+    >>> from evoniche import Population
+    >>> population = Population.of(np.array([[1, 0], [1, 0], [0, 0.5]]), sharing=AntigenSharing(sample_size=3))
+    >>> population.fitness  # two share the first case
+    array([0.5, 0.5, 0.5])
     """
 
     sample_size: int = attrs.field(validator=whole(1))
     draws: int | None = attrs.field(default=None, validator=attrs.validators.optional(whole(1)))
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """Shape (members,)."""
+        """Return the fitness of every member, shape (members,)."""
         scores = population.scores
         v = np.ones(scores.shape[1]) if population.importance is None else population.importance
         if self.draws is None:
@@ -55,10 +62,10 @@ class AntigenSharing(Sharing):
 
 
 def _expected(scores: NDArray[np.floating], v: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """The formula, for blocks of cases.
+    """Return the expected gains by the formula, shape (members,).
 
-    P_ij depends on the order of the members on case j, so there has to be a number for each member and case; a block
-    of cases at a time keeps them few.
+    P_ij depends on the order of the members on case j, so it is a number for each member and case. The work is done for
+    a block of cases at a time, to need little memory.
     """
     members, cases = scores.shape
     within = _within(members, size)
@@ -81,10 +88,10 @@ def _expected(scores: NDArray[np.floating], v: NDArray[np.float64], size: int) -
 
 
 def _within(members: int, size: int) -> NDArray[np.float64]:
-    """C(n, size) / C(members, size) for n = 0 to members: the probability that a sample lies within n of them.
+    """Return C(n, size) / C(members, size) for n = 0 to members: the probability that a sample lies within n of them.
 
-    From C(n - 1, s) = C(n, s) (n - s) / n, downward from 1: no binomial is ever computed, so none overflows. A larger
-    size than there are members comes out as a sample of them all.
+    The values follow from C(n - 1, s) = C(n, s) (n - s) / n, downward from 1. No binomial is ever computed, so none
+    overflows. A size larger than the number of members gives the same as a sample of them all.
     """
     n = np.arange(members, 0, -1)
     downward: NDArray[np.float64] = np.append(1.0, np.cumprod(np.maximum(n - size, 0) / n))
@@ -94,7 +101,7 @@ def _within(members: int, size: int) -> NDArray[np.float64]:
 def _drawn(
     scores: NDArray[np.floating], v: NDArray[np.float64], size: int, draws: int, *, rng: Generator
 ) -> NDArray[np.float64]:
-    """What random cases and samples give, for blocks of draws."""
+    """Return the gains from random cases and samples, shape (members,), for a block of draws at a time."""
     members, cases = scores.shape
     gains = np.zeros(members)
     block = max(1, _BLOCK // members)

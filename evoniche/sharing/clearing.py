@@ -1,4 +1,4 @@
-"""The winners of a niche take all."""
+"""Fitness for the winners of each niche alone."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ __all__ = ["ClearingSharing"]
 @final
 @attrs.frozen
 class ClearingSharing(Sharing):
-    """f_i = raw_i for the `capacity` best members of a niche, and 0 for its others (Petrowski 1996).
+    """Leave the `capacity` best members of each niche their raw fitness, and give the others 0 (Petrowski 1996).
 
-    Members come in the order of what they score on all cases, highest first and of equals the oldest. Whoever is not
-    cleared when its turn comes dominates a niche, the members at a distance < radius: the niche keeps itself and the
-    next capacity - 1 who are not cleared yet, all after them are cleared. Who was kept there has a turn of its own.
+    The raw fitness of a member is the sum of its scores over the cases. Members are visited from the highest raw
+    fitness to the lowest, and of equals from the oldest to the youngest. A member that is not cleared when it is
+    visited dominates a niche: the members at a distance < radius. The next capacity - 1 members of the niche that are
+    not cleared keep their fitness, and all after them are cleared. Those that keep it are visited in their own turn.
 
     Args:
-        distance: How far apart members are: a `Genome`, a function of two batches, or "scores".
-        radius: Of a niche, >= 0; with 0 every member is a niche of its own, and nobody is cleared.
-        capacity: Kappa, how many winners a niche has, >= 1.
+        distance: The distance between members: a `Genome`, a function of two batches, or "scores".
+        radius: The radius of a niche, in units of the distance, >= 0. With 0 nobody is cleared.
+        capacity: The number of winners in a niche (kappa), >= 1.
+
+    >>> from evoniche import Population
+    >>> scores = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]])
+    >>> Population.of(scores, sharing=ClearingSharing("scores", radius=1.5)).fitness
+    array([3., 0., 1.])
     """
 
     distance: Distance = attrs.field(validator=check_distance)
@@ -38,7 +44,7 @@ class ClearingSharing(Sharing):
     capacity: int = attrs.field(default=1, validator=whole(1))
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """Shape (members,)."""
+        """Return the fitness of every member, shape (members,)."""
         fitness: NDArray[np.float64] = population.means * population.scores.shape[1]
         order = np.lexsort((population.ids, -fitness))  # (members,)
         rank = order.argsort()

@@ -1,4 +1,4 @@
-"""Fitness shared by distance."""
+"""Fitness shared among members that are near each other."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ __all__ = ["ExplicitSharing"]
 @final
 @attrs.frozen
 class ExplicitSharing(Sharing):
-    """f_i = raw_i / sum_k sh(d_ik), with sh(d) = 1 - (d / radius)**alpha for d < radius and 0 beyond.
+    """Divide raw fitness by the niche count: f_i = raw_i / sum_k sh(d_ik) (Goldberg and Richardson 1987).
 
-    raw_i is what i scores on all cases, and the sum is the niche count: it includes i itself, so that it is 1 for a
-    member without neighbours and never less. At equilibrium the number of members on a peak is proportional to its
-    height (Goldberg and Richardson 1987).
+    The raw fitness of a member is the sum of its scores over the cases. The sharing function is
+    sh(d) = 1 - (d / radius)**alpha for d < radius, and 0 beyond. The niche count includes the member itself, so it is
+    never less than 1. At equilibrium, the number of members on a peak is proportional to the height of the peak.
 
     Args:
-        distance: How far apart members are: a `Genome`, a function of two batches, or "scores".
-        radius: Where sharing ends, > 0: at most the distance of the two nearest peaks.
-        alpha: Shape of sh, > 0: 1 is a triangle, more makes it flat around each member.
+        distance: The distance between members: a `Genome`, a function of two batches, or "scores".
+        radius: The distance from which on members do not share, > 0. It should be at most the distance of the two
+            nearest peaks.
+        alpha: The shape of sh, > 0: with 1 it is a triangle, with more it is flat around each member.
+
+    >>> from evoniche import Population
+    >>> scores = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]])
+    >>> Population.of(scores, sharing=ExplicitSharing("scores", radius=1)).fitness
+    array([1., 1., 1.])
     """
 
     distance: Distance = attrs.field(validator=check_distance)
@@ -38,7 +44,7 @@ class ExplicitSharing(Sharing):
     alpha: float = attrs.field(default=1.0, validator=greater_than(0))
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """Shape (members,)."""
+        """Return the fitness of every member, shape (members,)."""
         sh = member_distances(self.distance, population, self._sh, key=self)  # (members, members)
         raw = population.means * population.scores.shape[1]
         fitness: NDArray[np.float64] = raw / sh.sum(axis=1)

@@ -1,4 +1,4 @@
-"""Fitness for being different."""
+"""Fitness by novelty: how different a member is from its nearest neighbours."""
 
 from __future__ import annotations
 
@@ -21,22 +21,27 @@ __all__ = ["NoveltySharing"]
 @final
 @attrs.frozen
 class NoveltySharing(Sharing):
-    """f_i = the mean distance to the k nearest other members, whatever i scores (Lehman and Stanley 2011).
+    """Make fitness the mean distance to the k nearest other members, whatever the scores (Lehman and Stanley 2011).
 
-    A copy of i is another member, at distance 0. Of fewer than k others all count, and who is alone has fitness 0.
-    There is no archive of former members: novelty is that among the living.
+    A copy of a member counts as another member, at distance 0. With fewer than k others, all of them count; a member
+    that is alone has fitness 0. There is no archive of former members: novelty is measured among the living.
 
     Args:
-        distance: How far apart members are: a `Genome`, a function of two batches, or "scores"; the latter makes what
-            a member solves its behaviour.
-        neighbours: k, >= 1.
+        distance: The distance between members: a `Genome`, a function of two batches, or "scores". With
+            "scores", behaviour is the set of cases that a member solves.
+        neighbours: The number of neighbours (k), >= 1.
+
+    >>> from evoniche import Population
+    >>> scores = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 1, 1]])
+    >>> Population.of(scores, sharing=NoveltySharing("scores", neighbours=1)).fitness
+    array([0., 0., 2.])
     """
 
     distance: Distance = attrs.field(validator=check_distance)
     neighbours: int = attrs.field(default=15, validator=whole(1))
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """Shape (members,)."""
+        """Return the fitness of every member, shape (members,)."""
         k = min(self.neighbours, len(population) - 1)
         apart = member_distances(self.distance, population)  # (members, members)
         nearest = self._nearest(population, apart, k) if k > 0 else np.zeros((len(population), 0))
@@ -44,10 +49,10 @@ class NoveltySharing(Sharing):
         return fitness
 
     def _nearest(self, population: Population, apart: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-        """The k smallest distances of each member to others, shape (members, k), in rising order.
+        """Return the k smallest distances of each member to the others, shape (members, k), in rising order.
 
-        The population remembers them and whose they are, so that only those are looked for again whose neighbours have
-        left, and those to whom a newcomer is nearer than the k-th.
+        The population remembers the distances and the ids of the neighbours. A row is computed again only if one of the
+        neighbours has left, or if a newcomer is nearer than the k-th.
         """
         ids = population.ids
         nearest, names = np.empty((len(ids), k)), np.empty((len(ids), k), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Fitness without competition."""
+"""Raw fitness, without competition."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ __all__ = ["RawSharing"]
 @final
 @attrs.frozen
 class RawSharing(Sharing):
-    """f_i = sum_j S_ij: a member keeps all it scores (Abrantes 2025, eq. 1)."""
+    """Make fitness the sum of the scores over the cases: f_i = sum_j S_ij (Abrantes 2025, eq. 1).
+
+    If the population gives the cases an importance, the sum is weighted by it, as `Population.means` is.
+
+    >>> from evoniche import Population
+    >>> Population.of(np.array([[1, 1, 0, 0], [0, 0, 0, 1]]), sharing=RawSharing()).fitness
+    array([2., 1.])
+    """
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """Shape (members,)."""
+        """Return the fitness of every member, shape (members,)."""
         fitness: NDArray[np.float64] = population.means * population.scores.shape[1]
         return fitness

@@ -1,4 +1,4 @@
-"""Fitness shared within species."""
+"""Fitness shared among the members of a species."""
 
 from __future__ import annotations
 
@@ -21,23 +21,28 @@ __all__ = ["SpeciationSharing"]
 @final
 @attrs.frozen
 class SpeciationSharing(Sharing):
-    """f_i = raw_i / the number of members of its species (Stanley and Miikkulainen 2002, NEAT, eq. 2).
+    """Divide raw fitness by the size of the species (Stanley and Miikkulainen 2002, NEAT, eq. 2).
 
-    raw_i is what i scores on all cases. Members come by age, oldest first, and join the first species whose
-    representative is at a distance <= threshold; who finds none founds a species and represents it. NEAT keeps
-    representatives from one generation to the next; here the oldest living member of a species is the representative,
-    so that species follow from the population alone.
+    The raw fitness of a member is the sum of its scores over the cases. Members are visited from the oldest to the
+    youngest. Each joins the first species whose representative is at a distance <= threshold; if there is none, it
+    founds a species and represents it. NEAT keeps representatives from one generation to the next. Here the oldest
+    living member of a species represents it, so that the species follow from the population alone.
 
     Args:
-        distance: How far apart members are: a `Genome`, a function of two batches, or "scores".
-        threshold: Distance from the representative up to which a member is of its species, >= 0.
+        distance: The distance between members: a `Genome`, a function of two batches, or "scores".
+        threshold: The distance from the representative up to which a member belongs to the species, >= 0.
+
+    >>> from evoniche import Population
+    >>> scores = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1]])
+    >>> Population.of(scores, sharing=SpeciationSharing("scores", threshold=1)).fitness
+    array([1. , 1.5, 1. ])
     """
 
     distance: Distance = attrs.field(validator=check_distance)
     threshold: float = attrs.field(validator=at_least(0))
 
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """Shape (members,)."""
+        """Return the fitness of every member, shape (members,)."""
         compatible = member_distances(self.distance, population, self._near, key=self)  # (members, members)
         size = np.zeros(len(population))
         free = np.ones(len(population), dtype=np.bool_)  # who has no species yet
