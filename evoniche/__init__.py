@@ -47,8 +47,18 @@ from evoniche.replacements import (
     RestrictedTournamentReplacement,
     WorstReplacement,
 )
-from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
-from evoniche.scorers import RecordedScorer, SingleScorer
+from evoniche.roles import (
+    CaseScorer,
+    Crossover,
+    Genome,
+    MateSelector,
+    Mutation,
+    Replacement,
+    Scorer,
+    Selector,
+    Sharing,
+)
+from evoniche.scorers import ByCaseScorer, RecordedScorer, SingleScorer
 from evoniche.selectors import (
     DalexSelector,
     DownsampledLexicaseSelector,
@@ -81,6 +91,8 @@ __all__ = [
     "BatchType",
     "BinaryGenome",
     "BitFlipMutation",
+    "ByCaseScorer",
+    "CaseScorer",
     "ChainMutation",
     "Chromosomes",
     "ClearingSharing",

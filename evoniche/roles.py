@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 from evoniche.batches import Batch, G, as_batch
 from evoniche.population import Offspring, Population
 
-__all__ = ["Crossover", "G", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector", "Sharing"]
+__all__ = [
+    "CaseScorer", "Crossover", "G", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector",
+    "Sharing",
+]
 
 
 class Genome(ABC, Generic[G]):
@@ -69,6 +72,28 @@ class Scorer(ABC, Generic[G]):
 
         Returns:
             Shape (n, cases): higher is better, never negative, finite.
+        """
+
+
+class CaseScorer(Scorer[G]):
+    """A scorer that can look at some cases without the others, so that a bad child need not see all of them."""
+
+    __slots__ = ()
+
+    highest: float = 1.0
+    """No case gives more than this."""
+
+    @property
+    @abstractmethod
+    def cases(self) -> int:
+        """How many cases there are."""
+
+    @abstractmethod
+    def score(self, genomes: Batch, cases: NDArray[np.intp] | None = None) -> NDArray[Any]:
+        """Score a batch on the cases with these numbers, from 0 on; on all when None.
+
+        Returns:
+            Shape (n, len(cases)), from 0 to `highest`: what a case gives does not depend on the others asked for.
         """
 
 

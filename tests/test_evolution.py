@@ -341,7 +341,7 @@ def test_the_history_describes_the_members_alive():
     mixed = [np.where((p == 0) | (p == 1), 0.5, p) for p in shares]
     bits_each = [-(q * np.log2(q) + (1 - q) * np.log2(1 - q)) for q in mixed]
     history = result.history
-    assert list(history) == ["evaluations", "seconds", "best", "best_member", "mean", "coverage", "entropy"]
+    assert list(history) == ["evaluations", "seconds", "scored", "best", "best_member", "mean", "coverage", "entropy"]
     assert history["evaluations"].tolist() == list(range(1, 41))
     assert (np.diff(history["seconds"]) >= 0).all()
     np.testing.assert_allclose(history["best"], [row["best"][1] for row in rows])

@@ -24,6 +24,8 @@ class Budget:
     """From the making of this budget on."""
     target: float | None
     """Score of the best solution ever told."""
+    scores: int | None = None
+    """Scores looked at in all when it is spent."""
     _start: float = attrs.field(factory=time.monotonic, init=False)
 
     @classmethod
@@ -35,8 +37,10 @@ class Budget:
         seconds: float | None,
         target: float | None,
         callbacks: Sequence[Any],
+        scores: int | None = None,
+        scored: int = 0,
     ) -> Budget:
-        """The budget of a run that begins after so many children were told.
+        """The budget of a run that begins after so many children were told, and so many scores looked at.
 
         Raises:
             ValueError: No end at all, `evaluations` and `total` at once, or a value that is negative or otherwise
@@ -44,8 +48,10 @@ class Budget:
         """
         if callable(callbacks):
             raise ValueError(f"callbacks must be a list of functions, got one: [{callbacks!r}].")
-        if evaluations is None and total is None and seconds is None and target is None and not callbacks:
-            raise ValueError("run needs an end: evaluations, total, seconds, target, or a callback that stops it.")
+        if all(end is None for end in (evaluations, total, seconds, target, scores)) and not callbacks:
+            raise ValueError(
+                "run needs an end: evaluations, total, scores, seconds, target, or a callback that stops it."
+            )
         if evaluations is not None and total is not None:
             raise ValueError(
                 f"give evaluations=... (so many more) or total=... (so many in all), got {evaluations!r} and {total!r}."
@@ -57,14 +63,18 @@ class Budget:
             total = told + whole_number("evaluations", evaluations, 0)
         elif total is not None:
             total = whole_number("total", total, 0)
-        return cls(total, seconds, target)
+        if scores is not None:
+            scores = scored + whole_number("scores", scores, 0)
+        return cls(total, seconds, target, scores)
 
-    def spent(self, evaluations: int, best: float) -> str:
-        """What has been reached, "target", "evaluations" or "seconds"; "" while none is."""
+    def spent(self, evaluations: int, best: float, scored: int = 0) -> str:
+        """What has been reached, "target", "evaluations", "scores" or "seconds"; "" while none is."""
         if self.target is not None and best >= self.target:
             return "target"
         if self.total is not None and evaluations >= self.total:
             return "evaluations"
+        if self.scores is not None and scored >= self.scores:
+            return "scores"
         late = self.seconds is not None and time.monotonic() - self._start >= self.seconds
         return "seconds" if late else ""
 

@@ -24,6 +24,10 @@ class History:
         self._rows: list[dict[str, float]] = []
         self.seconds = 0.0
         """What all runs have taken so far."""
+        self.scored = 0
+        """Scores that all runs have looked at: children x cases, less those that were spared."""
+        self.spared = 0
+        """Scores that the children told last were spared."""
         self.recorder: Any = None
         """Who writes rows down before they are added (`storage.Recorder`), if anybody."""
 
@@ -87,8 +91,11 @@ class Result(Generic[G]):
     evaluations: int
     """Children told so far."""
     history: Mapping[str, NDArray[np.float64]] = attrs.field(repr=False)
-    """Columns of one number for each record: evaluations, seconds, the score of the best solution ever told (`best`),
-    of the best and of all members alive (`best_member`, `mean`), their coverage and entropy, and what
-    `run(metrics=...)` has named."""
+    """Columns of one number for each record: evaluations, seconds, scores looked at (`scored`), the score of the best
+    solution ever told (`best`), of the best and of all members alive (`best_member`, `mean`), their coverage and
+    entropy, and what `run(metrics=...)` has named."""
     stopped: str
-    """Why the run ended: "evaluations", "seconds", "target", "callback", "interrupted", or "" before its end."""
+    """Why the run ended: "evaluations", "scores", "seconds", "target", "callback", "interrupted", or "" before its
+    end."""
+    scored: int = 0
+    """Scores that all runs have looked at: children x cases, less those that `run(reject_early=...)` has spared."""

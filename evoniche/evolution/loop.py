@@ -19,6 +19,7 @@ from evoniche.evolution.history import History, Result
 from evoniche.evolution.ledger import Books, Ledger, better
 from evoniche.evolution.parts import Parts
 from evoniche.evolution.rehearsal import rehearse_on_genomes, rehearse_on_scores
+from evoniche.evolution.rejection import Rejection
 from evoniche.evolution.run import OneAtATime, Run
 from evoniche.evolution.storage import StoreLike, recording
 from evoniche.population import NOBODY, Individual, Offspring, Population
@@ -157,6 +158,7 @@ class Evolution(Generic[G]):
         evaluations: int | None = None,
         *,
         total: int | None = None,
+        scores: int | None = None,
         seconds: float | None = None,
         target: float | None = None,
         callbacks: Sequence[Callable[[Evolution[G]], object]] = (),
@@ -164,6 +166,7 @@ class Evolution(Generic[G]):
         record_every: int | None = None,
         coverage_threshold: float = 0.5,
         store: StoreLike | None = None,
+        reject_early: bool | int = False,
         progress: bool = True,
     ) -> Result[G]:
         """Ask, score and tell until a budget is spent.
@@ -174,6 +177,7 @@ class Evolution(Generic[G]):
         Args:
             evaluations: So many children more.
             total: So many children in all, those of earlier runs included.
+            scores: So many scores more, a child on a case being one; the last child may go beyond.
             seconds: Time of this run.
             target: Score at which the best solution ever told is good enough.
             callbacks: Called with the evolution after every tell; a truthy answer stops the run.
@@ -181,13 +185,16 @@ class Evolution(Generic[G]):
             record_every: Evaluations from one record of the history to the next; `population_size` when None.
             coverage_threshold: From which score on a case counts as solved in the history's coverage and entropy.
             store: A file in which all of the run is kept, and from which the same script goes on (`Store`).
+            reject_early: Score children in blocks of so many cases (a sixteenth of all when True), and stop where a
+                child is certain to leave at once: the run is the same. Needs a `CaseScorer`; see docs/rejection.md.
             progress: Show a bar on standard error.
 
         Returns:
             The result so far. When a scorer or callback raises, `result()` still has it.
 
         Raises:
-            ValueError: No budget at all, no scorer, or scores that `tell` refuses.
+            ValueError: No budget at all, no scorer, scores that `tell` refuses, or parts that `reject_early` cannot
+                judge.
 
         Warns:
             UserWarning: The budget was spent before the run began, so there was nothing to do.
@@ -195,12 +202,14 @@ class Evolution(Generic[G]):
         if self.parts.scorer is None:
             raise ValueError("run needs Evolution(scorer=...); without one, score the children of ask() yourself.")
         every = self.population_size if record_every is None else whole_number("record_every", record_every, 1)
+        rejection = None if reject_early is False else Rejection(self, reject_early)
         with self._runs, recording(self, store):
             began = self.evaluations
-            budget = Budget.of(began, evaluations, total, seconds, target, callbacks)
-            run = Run(self, self._history, budget, callbacks, metrics or {}, every, coverage_threshold)
+            budget = Budget.of(began, evaluations, total, seconds, target, callbacks, scores, self._history.scored)
+            run = Run(self, self._history, budget, callbacks, metrics or {}, every, coverage_threshold, rejection)
             stopped = run.go(lambda n: self._books.first(n) or self.ask(n), progress)
-        if store is None and self.evaluations == began and stopped in ("evaluations", "target", "seconds"):
+        ends = ("evaluations", "scores", "target", "seconds")
+        if store is None and self.evaluations == began and stopped in ends:
             warnings.warn(
                 f"this run had nothing to do: after {began} evaluations told before, its end ({stopped}) was reached "
                 "already. run(100) makes 100 more, run(total=100) goes up to 100 in all.",
@@ -210,8 +219,10 @@ class Evolution(Generic[G]):
 
     def result(self, stopped: str = "") -> Result[G]:
         """What has been reached so far."""
+        history = self._history
         return self._books.look(
-            lambda: Result(self.best, self.population.snapshot(), self.evaluations, self._history.columns(), stopped)
+            lambda: Result(self.best, self.population.snapshot(), self.evaluations, history.columns(), stopped,
+                           history.scored)
         )
 
     def _asked(self, ledger: Ledger, n: int) -> tuple[Ledger, Offspring]:

@@ -16,6 +16,7 @@ from evoniche import _log
 from evoniche.evolution.budget import Budget
 from evoniche.evolution.history import History, describe
 from evoniche.evolution.interrupts import Interrupts
+from evoniche.evolution.rejection import Rejection
 from evoniche.population import Offspring
 
 __all__ = ["OneAtATime", "Run"]
@@ -54,6 +55,7 @@ class Run:
     metrics: Mapping[str, Callable[[Any], float]]
     record_every: int
     coverage_threshold: float
+    rejection: Rejection | None = None
     _interrupts: Interrupts = attrs.field(factory=Interrupts, init=False)
 
     def go(self, next_children: Callable[[int], Offspring], progress: bool) -> str:
@@ -91,12 +93,13 @@ class Run:
         start = time.monotonic() - self.history.seconds
         if self.history.recorder is not None:
             self._record_if_due(bar)  # a run that was killed may not have come to it
-        while not (stopped := budget.spent(evolution.evaluations, evolution.best.score if evolution.best else -np.inf)):
+        while not (stopped := budget.spent(evolution.evaluations, self._best, self.history.scored)):
             children = next_children(budget.step(evolution.evaluations, evolution.batch_size))
-            scores = self._score(children)
-            self.history.seconds = time.monotonic() - start
+            scores, spared = self._score(children)
+            self.history.seconds, self.history.spared = time.monotonic() - start, spared
             with self._interrupts:  # what was paid for is kept: Ctrl-C waits for the end of the tell
                 evolution.tell(children, scores)
+                self.history.scored += len(children) * evolution.population.scores.shape[1] - spared
             self.history.seconds = time.monotonic() - start
             bar.update(len(children))
             self._record_if_due(bar)
@@ -105,9 +108,17 @@ class Run:
                 return "callback"
         return stopped
 
-    def _score(self, children: Offspring) -> Any:
+    @property
+    def _best(self) -> float:
+        """The score of the best solution ever told."""
+        return self.evolution.best.score if self.evolution.best else -np.inf
+
+    def _score(self, children: Offspring) -> tuple[Any, int]:
+        """Scores of children, and how many of them were spared."""
         try:
-            return self.evolution.parts.scorer.score(children.genomes)
+            if self.rejection is not None:
+                return self.rejection.score(children, self._best)
+            return self.evolution.parts.scorer.score(children.genomes), 0
         except Exception as error:
             error.add_note(
                 f"raised by the scorer on children {children.ids.tolist()}; run() goes on with them, unless they are "
@@ -125,6 +136,7 @@ class Run:
             return
         state = {"best": evolution.best.score, **describe(evolution.population, self.coverage_threshold)}
         more = {name: metric(evolution) for name, metric in self.metrics.items()}
-        self.history.record({"evaluations": evolution.evaluations, "seconds": self.history.seconds, **state, **more})
+        spent = {"evaluations": evolution.evaluations, "seconds": self.history.seconds, "scored": self.history.scored}
+        self.history.record({**spent, **state, **more})
         shown = {"best": f"{state['best']:.4g}", "mean": f"{state['mean']:.4g}", "coverage": f"{state['coverage']:.1%}"}
         bar.set_postfix(shown, refresh=False)

@@ -1,6 +1,7 @@
 """Scorers that wrap a function or another scorer. Each stands in a file of its own."""
 
+from evoniche.scorers.by_case import ByCaseScorer
 from evoniche.scorers.recorded import RecordedScorer
 from evoniche.scorers.single import SingleScorer
 
-__all__ = ["RecordedScorer", "SingleScorer"]
+__all__ = ["ByCaseScorer", "RecordedScorer", "SingleScorer"]

@@ -24,7 +24,17 @@ from evoniche.batches import Batch, join, take
 from evoniche.function_operators import as_crossover, as_mutation, as_scorer
 from evoniche.population import Population
 from evoniche.randomness import generator
-from evoniche.roles import Crossover, Genome, MateSelector, Mutation, Replacement, Scorer, Selector, Sharing
+from evoniche.roles import (
+    CaseScorer,
+    Crossover,
+    Genome,
+    MateSelector,
+    Mutation,
+    Replacement,
+    Scorer,
+    Selector,
+    Sharing,
+)
 from evoniche.scores import read_scores
 from evoniche.testing._harness import (
     CASES,
@@ -89,6 +99,8 @@ def check_scorer(
 ) -> None:
     """Check that a scorer gives each genome a row of finite scores >= 0, whatever else is in the batch.
 
+    Of a `CaseScorer` also: a case gives the same whichever others are asked for, and none more than the highest.
+
     Args:
         scorer: The scorer to check, or a function of a batch.
         genomes: A batch of at least one genome.
@@ -109,6 +121,13 @@ def check_scorer(
     for i, row in enumerate(rows[1:]):
         same = noisy or np.allclose(row[0], rows[0][i], rtol=1e-4, atol=1e-6)
         require(same, f"{scorer!r}: row {i} must be the scores of genome {i}, the same as in a batch of its own")
+    if isinstance(scorer, CaseScorer):
+        require(rows[0].shape[1] == scorer.cases, f"{scorer!r}: cases must be {rows[0].shape[1]}, got {scorer.cases}")
+        require(rows[0].max() <= scorer.highest, f"{scorer!r}: no score may be above highest, got {rows[0].max()}")
+        for cases in (np.arange(scorer.cases)[::-2], np.array([scorer.cases - 1])):
+            some = read_scores(scorer.score(genomes, cases), range(len(genomes)), rows[0][:, cases])
+            same = noisy or np.allclose(some, rows[0][:, cases], rtol=1e-4, atol=1e-6)
+            require(same, f"{scorer!r}: some cases must give what they give among all, got {some} for {cases}")
 
 
 def check_sharing(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array, eye_array, hstack
 
-from evoniche import Crossover, Genome, Mutation, Scorer
+from evoniche import CaseScorer, Crossover, Genome, Mutation
 from evoniche._validators import whole, whole_number
 from evoniche.randomness import generator
 from evoniche_baselines.problem import Problem
@@ -188,7 +188,7 @@ def _highest(priorities: NDArray[np.float64], k: int) -> NDArray[np.bool_]:
 
 @final
 @attrs.frozen(eq=False)
-class CoverageScorer(Scorer):
+class CoverageScorer(CaseScorer):
     """Scores a choice of sites by the customers that it covers: 1 if a chosen site reaches the customer, else 0.
 
     Args:
@@ -201,7 +201,13 @@ class CoverageScorer(Scorer):
 
     reach: NDArray[np.bool_] = attrs.field(repr=False)
 
-    def score(self, genomes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Score boolean choices of shape (n, sites); return shape (n, customers)."""
-        covered: NDArray[np.bool_] = genomes.astype(np.float32) @ self.reach.astype(np.float32) > 0.5
+    @property
+    def cases(self) -> int:
+        """How many customers."""
+        return self.reach.shape[1]
+
+    def score(self, genomes: NDArray[np.bool_], cases: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
+        """Score choices of shape (n, sites) on some customers, or all; shape (n, customers)."""
+        reach = self.reach if cases is None else self.reach[:, cases]
+        covered: NDArray[np.bool_] = genomes.astype(np.float32) @ reach.astype(np.float32) > 0.5
         return covered

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche import Scorer
+from evoniche import CaseScorer
 from evoniche._validators import whole
 
 __all__ = ["Formula", "read_dimacs", "write_dimacs"]
@@ -22,7 +22,7 @@ def _numbers(clauses: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
 
 @final
 @attrs.frozen
-class Formula(Scorer):
+class Formula(CaseScorer):
     """A formula in conjunctive normal form, which scores assignments: 1 for each clause that is satisfied, else 0.
 
     Args:
@@ -64,10 +64,16 @@ class Formula(Scorer):
         """Count the clauses."""
         return len(self.clauses)
 
-    def score(self, genomes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Score boolean assignments of shape (n, variables); return shape (n, clauses)."""
-        satisfied = np.zeros((len(genomes), len(self)), dtype=np.bool_)
-        for literal in self._literals.T:  # (clauses,)
+    @property
+    def cases(self) -> int:
+        """How many clauses."""
+        return len(self)
+
+    def score(self, genomes: NDArray[np.bool_], cases: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
+        """Score assignments of shape (n, variables) on some clauses, or all; shape (n, clauses)."""
+        literals = self._literals if cases is None else self._literals[cases]
+        satisfied = np.zeros((len(genomes), len(literals)), dtype=np.bool_)
+        for literal in literals.T:  # (clauses,)
             satisfied |= genomes[:, np.abs(literal) - 1] == (literal > 0)
         return satisfied
 

@@ -104,8 +104,10 @@ class Recorder:
         alive = set(self._evolution.population.ids.tolist())
         left = np.array(sorted((self._alive | set(ids)) - alive), dtype=np.int64)
         means = self._evolution.population.mean_scores(told.scores)
+        history = self._evolution._history
         data = {
-            "ids": told.ids, "scores": told.scores, "means": means, "left": left, "ask": told.ask, "priced": priced
+            "ids": told.ids, "scores": told.scores, "means": means, "left": left, "ask": told.ask, "priced": priced,
+            "scored": history.scored, "spared": history.spared,
         }
 
         def done() -> None:

@@ -79,6 +79,8 @@ def _tell(evolution: Any, data: Arrays, genomes: Arrays | None) -> None:
     if genomes is not None:
         children = attrs.evolve(children, genomes=_unpack(evolution, genomes, len(ids)))
     evolution.tell(children, data["scores"])
+    if "scored" in data:  # a store of an earlier version does not count
+        evolution._history.scored = int(data["scored"]) + data["scores"].size - int(data["spared"])
 
 
 def _give_up(evolution: Any, data: Arrays, _: Arrays | None) -> None:

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche import RealGenome, Scorer
+from evoniche import CaseScorer, RealGenome
 from evoniche.randomness import generator
 
 __all__ = ["CLASSES", "PARAMETERS", "DigitsScorer", "digits_genome", "published_experts", "train_experts"]
@@ -38,7 +38,7 @@ def digits_genome() -> RealGenome:
 
 @final
 @attrs.frozen(eq=False)
-class DigitsScorer(Scorer):
+class DigitsScorer(CaseScorer):
     """Scores networks on images: 1 where the predicted class is right, else 0.
 
     Args:
@@ -75,19 +75,30 @@ class DigitsScorer(Scorer):
         split = int(len(images) * _SHARE_OF_TRAINING)
         return cls(images[:split], labels[:split]), cls(images[split:], labels[split:])
 
-    def score(self, genomes: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Score networks of shape (n, 19210); return boolean scores of shape (n, cases)."""
-        scores = np.empty((len(genomes), len(self.labels)), dtype=np.bool_)
+    @property
+    def cases(self) -> int:
+        """How many images."""
+        return len(self.labels)
+
+    def score(self, genomes: NDArray[np.float32], cases: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
+        """Score networks of shape (n, 19210) on some images, or all.
+
+        Returns:
+            Shape (n, cases).
+        """
+        labels = self.labels if cases is None else self.labels[cases]
+        scores = np.empty((len(genomes), len(labels)), dtype=np.bool_)
         # One network at a time stays in the cache; a stack of them is slower on a processor.
         for row, parameters in zip(scores, genomes, strict=True):
-            np.equal(self.logits(parameters).argmax(axis=1), self.labels, out=row)
+            np.equal(self.logits(parameters, cases).argmax(axis=1), labels, out=row)
         return scores
 
-    def logits(self, parameters: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the logits of one network for all images, shape (cases, 10)."""
+    def logits(self, parameters: NDArray[np.float32], cases: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
+        """What one network answers on some images, or all; shape (cases, 10)."""
         w1_b1 = parameters[: (PIXELS + 1) * HIDDEN].reshape(PIXELS + 1, HIDDEN)  # b1 follows on W1 as one more row
         _, _, w2, b2 = unflatten(parameters)
-        hidden = self._images_and_one @ w1_b1  # (cases, 256)
+        images = self._images_and_one if cases is None else self._images_and_one[cases]
+        hidden = images @ w1_b1  # (cases, 256)
         np.maximum(hidden, 0, out=hidden)
         logits = hidden @ w2  # (cases, 10)
         logits += b2
