@@ -38,15 +38,18 @@ __all__ = [
 @final
 @attrs.frozen
 class FunctionCrossover(Crossover):
-    """A crossover made of a function `f(a, b, rng)` on two genomes that returns the child's.
+    """Cross by a function `f(a, b, rng)` of two genomes that returns the child's genome.
 
     The function gets copies, so it may also change and return one of them.
+
+    >>> FunctionCrossover(lambda a, b, rng: a[:1] + b[1:]).cross(["ab"], ["xy"], rng=np.random.default_rng(0))
+    ['ay']
     """
 
     function: Callable[[Any, Any, Generator], Any]
 
     def cross(self, a: Batch, b: Batch, *, rng: Generator) -> Batch:
-        """Cross pair by pair."""
+        """Cross each pair; the children are a batch of the parents' kind."""
         children = [self.function(x, y, rng) for x, y in zip(rows(a), rows(b), strict=True)]
         return _batch(children, a, self.function, "child")
 
@@ -54,15 +57,18 @@ class FunctionCrossover(Crossover):
 @final
 @attrs.frozen
 class FunctionMutation(Mutation):
-    """A mutation made of a function `f(genome, rng)` that returns the mutant.
+    """Mutate by a function `f(genome, rng)` of one genome that returns the mutant.
 
     The function gets a copy, so it may also change and return it.
+
+    >>> FunctionMutation(lambda word, rng: word.upper()).mutate(["ab", "c"], rng=np.random.default_rng(0))
+    ['AB', 'C']
     """
 
     function: Callable[[Any, Generator], Any]
 
     def mutate(self, genomes: Batch, *, rng: Generator) -> Batch:
-        """Mutate one by one."""
+        """Mutate each genome; the mutants are a batch of the same kind."""
         mutants = [self.function(genome, rng) for genome in rows(genomes)]
         return _batch(mutants, genomes, self.function, "mutant")
 
@@ -70,7 +76,11 @@ class FunctionMutation(Mutation):
 @final
 @attrs.frozen
 class FunctionScorer(Scorer):
-    """A scorer made of a function of a batch that returns the scores, one row for each genome."""
+    """Score by a function of a batch that returns the scores, shape (n, cases), one row for each genome.
+
+    >>> FunctionScorer(lambda words: [[len(word), word.count("a")] for word in words]).score(["ab", "c"])
+    [[2, 1], [1, 0]]
+    """
 
     function: Callable[[Batch], Any]
 
@@ -82,7 +92,7 @@ class FunctionScorer(Scorer):
 @final
 @attrs.frozen
 class FunctionSharing(Sharing):
-    """A sharing made of a function `f(population)` that returns the members' fitness.
+    """Share by a function `f(population)` that returns the members' fitness.
 
     >>> from evoniche import Population
     >>> FunctionSharing(lambda population: population.scores.max(axis=1)).fitness(Population.of([[0.5, 1], [0, 0.2]]))
@@ -109,7 +119,7 @@ class FunctionSharing(Sharing):
 @final
 @attrs.frozen
 class FunctionSelector(Selector):
-    """A selector made of a function `f(population, n, rng)` that returns the positions of n first parents.
+    """Select by a function `f(population, n, rng)` that returns the positions of n first parents.
 
     >>> from evoniche import Population
     >>> best = FunctionSelector(lambda population, n, rng: [population.fitness.argmax()] * n)
@@ -131,7 +141,7 @@ class FunctionSelector(Selector):
 @final
 @attrs.frozen
 class FunctionMateSelector(MateSelector):
-    """A mate selector made of a function `f(population, first, rng)` that returns the positions of the mates.
+    """Choose mates by a function `f(population, first, rng)` that returns the positions of the mates.
 
     >>> from evoniche import Population
     >>> neighbours = FunctionMateSelector(lambda population, first, rng: (first + 1) % len(population))
@@ -153,7 +163,7 @@ class FunctionMateSelector(MateSelector):
 @final
 @attrs.frozen
 class FunctionReplacement(Replacement):
-    """A replacement made of a function `f(population, offspring)` that changes the population and returns None.
+    """Replace by a function `f(population, offspring)` that changes the population and returns None.
 
     >>> from evoniche import Population
     >>> def oldest_leaves(population, offspring):
