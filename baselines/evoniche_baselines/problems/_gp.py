@@ -152,6 +152,12 @@ def subtree_crossover(leaves: float = 0.1, height: int = HEIGHT) -> Crossover:
     Args:
         leaves: The probability that a crossover point is a leaf, not an inner node; it is never the root.
         height: The greatest height of a child. Where a child is higher, the first parent takes its place.
+
+    >>> sums = Language("sums for crossover", {"add": (np.add, 2)}, ("x", "y"))
+    >>> a, b = sums.read("add x x"), sums.read("add y y")
+    >>> (child,) = subtree_crossover(leaves=1.0).cross([a], [b], rng=np.random.default_rng(0))
+    >>> sums.write(child) in ("add y x", "add x y")
+    True
     """
     return DeapCrossover(_cross, leaves=leaves, height=height)
 
@@ -166,6 +172,12 @@ def subtree_mutation(
         rate: The probability that a tree is mutated.
         heights: The least and the greatest height of the new subtree.
         height: The greatest height of a mutant. Where a mutant is higher, the tree stays as it was.
+
+    >>> sums = Language("sums for mutation", {"add": (np.add, 2)}, ("x", "y"))
+    >>> mutation = subtree_mutation(sums, rate=1.0, height=1)
+    >>> (mutant,) = mutation.mutate([sums.read("add x x")], rng=np.random.default_rng(0))
+    >>> mutant.height <= 1
+    True
     """
     grow = partial(gp.genFull, min_=heights[0], max_=heights[1])
     return DeapMutation(_mutate, primitives=language.primitives, grow=grow, rate=rate, height=height)

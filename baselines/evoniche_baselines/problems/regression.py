@@ -188,6 +188,11 @@ class PointsScorer(Scorer):
         language: What trees are made of.
         x: The points, shape (variables, cases).
         y: The values of the function there, shape (cases,).
+
+    >>> scorer = regression("nguyen-8").scorer  # sqrt(x)
+    >>> square_root = scorer.language.read("exp div log x add exp sub x x exp sub x x")  # e^(ln(x) / 2)
+    >>> bool((scorer.score([square_root]) > 0.999).all())
+    True
     """
 
     language: Language
