@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 from evoniche.batches import Batch, G, as_batch
 from evoniche.population import Offspring, Population
 
-__all__ = [
-    "CaseScorer", "Crossover", "G", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector",
-    "Sharing",
-]
+__all__ = ["CaseScorer", "Crossover", "G", "Genome", "MateSelector", "Mutation", "Replacement", "Scorer", "Selector"]
+__all__ += ["Sharing"]
 
 
 class Genome(ABC, Generic[G]):
@@ -76,12 +74,10 @@ class Scorer(ABC, Generic[G]):
 
 
 class CaseScorer(Scorer[G]):
-    """A scorer that can look at some cases without the others, so that a bad child need not see all of them."""
+    """A scorer that can look at some cases without the others, none of which gives more than `highest`."""
 
     __slots__ = ()
-
     highest: float = 1.0
-    """No case gives more than this."""
 
     @property
     @abstractmethod
@@ -90,11 +86,7 @@ class CaseScorer(Scorer[G]):
 
     @abstractmethod
     def score(self, genomes: Batch, cases: NDArray[np.intp] | None = None) -> NDArray[Any]:
-        """Score a batch on the cases with these numbers, from 0 on; on all when None.
-
-        Returns:
-            Shape (n, len(cases)), from 0 to `highest`: what a case gives does not depend on the others asked for.
-        """
+        """Score a batch on some cases, by their numbers from 0 on; on all when None. Shape (n, len(cases))."""
 
 
 class Sharing(ABC):
@@ -104,11 +96,7 @@ class Sharing(ABC):
 
     @abstractmethod
     def fitness(self, population: Population) -> NDArray[np.floating]:
-        """The fitness of every member.
-
-        Returns:
-            Shape (members,), never negative.
-        """
+        """The fitness of every member, shape (members,), never negative."""
 
 
 class Selector(ABC):
@@ -118,10 +106,7 @@ class Selector(ABC):
 
     @abstractmethod
     def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
-        """Positions of n first parents in the population, shape (n,).
-
-        There may be one member alone, and scores that are all zero.
-        """
+        """Positions of n first parents, shape (n,); there may be one member alone, and scores that are all zero."""
 
 
 class MateSelector(ABC):
@@ -131,10 +116,7 @@ class MateSelector(ABC):
 
     @abstractmethod
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
-        """Positions of the mates of the first parents at positions `first`, shape (n,).
-
-        There may be one member alone, and scores that are all zero.
-        """
+        """Positions of the mates of the first parents at positions `first`, shape (n,); else as `Selector.select`."""
 
 
 class Crossover(ABC, Generic[G]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, final
 
@@ -20,7 +19,7 @@ from evoniche.evolution.ledger import Books, Ledger, better
 from evoniche.evolution.parts import Parts
 from evoniche.evolution.rehearsal import rehearse_on_genomes, rehearse_on_scores
 from evoniche.evolution.rejection import Rejection
-from evoniche.evolution.run import OneAtATime, Run
+from evoniche.evolution.run import OneAtATime, Run, warn_of_nothing
 from evoniche.evolution.storage import StoreLike, recording
 from evoniche.population import NOBODY, Individual, Offspring, Population
 from evoniche.randomness import fresh_seed, generator
@@ -185,16 +184,14 @@ class Evolution(Generic[G]):
             record_every: Evaluations from one record of the history to the next; `population_size` when None.
             coverage_threshold: From which score on a case counts as solved in the history's coverage and entropy.
             store: A file in which all of the run is kept, and from which the same script goes on (`Store`).
-            reject_early: Score children in blocks of so many cases (a sixteenth of all when True), and stop where a
-                child is certain to leave at once: the run is the same. Needs a `CaseScorer`; see docs/rejection.md.
+            reject_early: Stop scoring children that are certain to leave, block by block of cases (docs/rejection.md).
             progress: Show a bar on standard error.
 
         Returns:
             The result so far. When a scorer or callback raises, `result()` still has it.
 
         Raises:
-            ValueError: No budget at all, no scorer, scores that `tell` refuses, or parts that `reject_early` cannot
-                judge.
+            ValueError: No budget, no scorer, scores that `tell` refuses, or parts that `reject_early` cannot judge.
 
         Warns:
             UserWarning: The budget was spent before the run began, so there was nothing to do.
@@ -204,26 +201,22 @@ class Evolution(Generic[G]):
         every = self.population_size if record_every is None else whole_number("record_every", record_every, 1)
         rejection = None if reject_early is False else Rejection(self, reject_early)
         with self._runs, recording(self, store):
-            began = self.evaluations
-            budget = Budget.of(began, evaluations, total, seconds, target, callbacks, scores, self._history.scored)
+            told, scored = self.evaluations, self._history.scored
+            budget = Budget.of(told, evaluations, total, seconds, target, callbacks, scores, scored)
             run = Run(self, self._history, budget, callbacks, metrics or {}, every, coverage_threshold, rejection)
             stopped = run.go(lambda n: self._books.first(n) or self.ask(n), progress)
-        ends = ("evaluations", "scores", "target", "seconds")
-        if store is None and self.evaluations == began and stopped in ends:
-            warnings.warn(
-                f"this run had nothing to do: after {began} evaluations told before, its end ({stopped}) was reached "
-                "already. run(100) makes 100 more, run(total=100) goes up to 100 in all.",
-                stacklevel=2,
-            )
+        if store is None and self.evaluations == told:
+            warn_of_nothing(told, stopped)
         return self.result(stopped)
 
     def result(self, stopped: str = "") -> Result[G]:
         """What has been reached so far."""
-        history = self._history
         return self._books.look(
-            lambda: Result(self.best, self.population.snapshot(), self.evaluations, history.columns(), stopped,
-                           history.scored)
-        )
+            lambda: Result(
+                self.best, self.population.snapshot(), self.evaluations, self._history.columns(), stopped,
+                self._history.scored,
+            )
+        )  # fmt: skip
 
     def _asked(self, ledger: Ledger, n: int) -> tuple[Ledger, Offspring]:
         rng = generator(self.seed, ledger.asks)

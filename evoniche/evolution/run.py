@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, final
@@ -19,7 +20,7 @@ from evoniche.evolution.interrupts import Interrupts
 from evoniche.evolution.rejection import Rejection
 from evoniche.population import Offspring
 
-__all__ = ["OneAtATime", "Run"]
+__all__ = ["OneAtATime", "Run", "warn_of_nothing"]
 
 
 @final
@@ -140,3 +141,13 @@ class Run:
         self.history.record({**spent, **state, **more})
         shown = {"best": f"{state['best']:.4g}", "mean": f"{state['mean']:.4g}", "coverage": f"{state['coverage']:.1%}"}
         bar.set_postfix(shown, refresh=False)
+
+
+def warn_of_nothing(told: int, stopped: str) -> None:
+    """Tell the caller of `Evolution.run` that its end had been reached before it began."""
+    if stopped in ("evaluations", "scores", "target", "seconds"):
+        warnings.warn(
+            f"this run had nothing to do: after {told} evaluations told before, its end ({stopped}) was reached "
+            "already. run(100) makes 100 more, run(total=100) goes up to 100 in all.",
+            stacklevel=3,
+        )
