@@ -92,7 +92,7 @@ class Bookkeeping(RuleBasedStateMachine):
         limit=st.integers(1, 5),
         cases=st.integers(1, 4),
         dtype=st.sampled_from([np.float32, np.float64]),
-        steps=st.sampled_from([1, 10, 1000]),  # 1: binary scores
+        steps=st.sampled_from([1, 10, 12, 1000]),  # 1: binary scores, 12: of all magnitudes
         pause=st.integers(1, 3),
         n=st.integers(2, 8),
         data=st.data(),
@@ -111,8 +111,8 @@ class Bookkeeping(RuleBasedStateMachine):
 
     def scores(self, n, data):
         row = st.lists(st.integers(0, self.steps), min_size=self.cases, max_size=self.cases)
-        rows = data.draw(st.lists(row, min_size=n, max_size=n))
-        return np.array(rows, dtype=self.dtype) / self.dtype(min(self.steps, 10))
+        rows = np.array(data.draw(st.lists(row, min_size=n, max_size=n)), dtype=self.dtype)
+        return self.dtype(10) ** -rows if self.steps == 12 else rows / self.dtype(min(self.steps, 10))
 
     def let_in(self, subject, scores):
         ids = list(range(self.next_id, self.next_id + len(scores)))
@@ -167,6 +167,7 @@ class Bookkeeping(RuleBasedStateMachine):
         newcomers = self.let_in(subject, self.scores(n, data))
         if ask:
             self.what_is_computed_when_asked_for(subject)
+        self.let_go(subject, [])
         self.let_go(subject, newcomers)
 
     @rule(which=WHICH, first=st.booleans(), data=st.data())
@@ -187,7 +188,8 @@ class Bookkeeping(RuleBasedStateMachine):
     def begin(self, which):
         subject = self.subject(which)
         if subject.begun is None:
-            subject.population.begin()
+            token = subject.population.begin()
+            assert subject.population.undo is token is not None
             subject.begun = subject.model
 
     @rule(which=WHICH)
@@ -235,6 +237,11 @@ class Bookkeeping(RuleBasedStateMachine):
         assert [tuple(pair) for pair in population.parents.tolist()] == [member[2] for member in members]
         assert [genome_id(genome) for genome in rows(population.genomes)] == ids
         assert [genome_id(population.member(p).genome) for p in range(len(ids))] == ids
+        handed_out = (population.scores, population.ids, population.parents, population.means, population.load)
+        assert not any(array.flags.writeable for array in handed_out)
+        if self.kind == "list":
+            population.genomes.clear()  # a list of the caller's
+        assert len(population.genomes) == len(ids)
         assert close(population.load, scores.sum(axis=0, dtype=np.float64), rtol=1e-9)
         assert close(population.means, means, rtol=1e-12)
         assert population.told == model.told
@@ -259,11 +266,15 @@ class Bookkeeping(RuleBasedStateMachine):
         else:
             factor = self.cases if self.sharing == "none" else 1.0 + population.told
             assert close(population.fitness, means * factor, rtol=1e-12)
-        for key in KEYS[: 3 if self.changes % 2 else 2]:  # differs from key to key
+        assert population.fitness is population.fitness  # computed once
+        assert not population.fitness.flags.writeable
+        for key in KEYS if self.changes % 5 == 0 else KEYS[:2]:
             number = KEYS.index(key) + 1
             apart = number * np.abs(population.ids[:, None] - population.ids)
             matrix = population.pairwise(key, lambda positions, apart=apart: apart[positions].astype(float))
             assert matrix.tolist() == apart.tolist()
+            assert not matrix.flags.writeable
+            assert population.pairwise(key, pytest.fail).tolist() == apart.tolist()  # measured once
 
 
 Bookkeeping.TestCase.settings = settings(max_examples=80, stateful_step_count=15, deadline=None, derandomize=True)
@@ -278,6 +289,16 @@ def test_load_does_not_drift_over_a_long_run():
         population.add(children([i], rng.random((1, 5))))
         population.remove(int(rng.integers(21)))
     np.testing.assert_allclose(population.load, population.scores.sum(axis=0), rtol=1e-13)
+
+
+def test_load_of_one_member_is_what_it_scores():
+    rng = np.random.default_rng(0)
+    population = Population(1)
+    population.add(children([0], rng.random((1, 5))))
+    for i in range(1, 50):
+        population.add(children([i], rng.random((1, 5))))
+        population.remove(0)
+        np.testing.assert_array_equal(population.load, population.scores[0])
 
 
 @pytest.mark.parametrize("kind", BATCHES)
@@ -358,7 +379,10 @@ def test_its_text_tells_how_full_it_is():
 
 def test_positions_come_alone_in_lists_or_as_a_mask():
     scores = np.arange(12.0).reshape(4, 3)
-    for positions, left in ((np.int64(1), [0, 2, 3]), ([0, 3], [1, 2]), (np.array([True, False, True, False]), [1, 3])):
+    some, nobody = np.array([True, False, True, False]), np.zeros(4, dtype=bool)
+    for positions, left in (
+        (np.int64(1), [0, 2, 3]), ([0, 3], [1, 2]), (some, [1, 3]), (nobody, [0, 1, 2, 3]), ([], [0, 1, 2, 3]),
+    ):
         population = Population.of(scores)
         population.remove(positions)
         assert sorted(population.ids.tolist()) == left
