@@ -1,4 +1,4 @@
-"""Single solutions, and children on their way."""
+"""Single solutions, and the children between asking and telling."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ NOBODY = -1
 """The id that stands in `parents` where there is no parent."""
 
 _AFTERWARDS = 1
-"""Second part of the key of what is drawn when children are told; that of their making has one part."""
+"""The second part of the key of random numbers drawn when children are told; the key of their making has one part."""
 
 @final
 @attrs.frozen(eq=False)
 class Individual(Generic[G]):
-    """One solution."""
+    """One solution with its genome, its scores and where it comes from."""
 
     genome: G
-    """Its genome: a row of the batch."""
+    """The genome: a row of the batch."""
     scores: NDArray[np.floating] = attrs.field(repr=False)
-    """Shape (cases,)."""
+    """The score on each case, shape (cases,)."""
     score: float
-    """The mean score over the cases."""
+    """The mean score over the cases, weighted by their importance."""
     id: int
-    """The number under which it was asked for."""
+    """The id, which is unique in a run; it counts in the order of asking."""
     parents: tuple[int, int]
-    """Ids of first parent and mate; -1 stands for none."""
+    """The ids of first parent and mate; -1 stands for none."""
 
 
 @final
@@ -43,38 +43,42 @@ class Individual(Generic[G]):
 class Offspring:
     """Children that were asked for: a batch of genomes and where they come from.
 
-    Every random number behind them was drawn from `randomness.generator(seed, ask)`, so these two integers are the
-    whole record of what the operators drew.
+    Every random number behind them was drawn from `randomness.generator(seed, ask)`, so these two integers are enough
+    to draw them again.
+
+    >>> children = Offspring(["a", "b"], ids=np.array([7, 8]), parents=np.array([[1, 2], [3, 4]]), ask=5, seed=0)
+    >>> children.take([1]).genomes, children.take([1]).ids
+    (['b'], array([8]))
     """
 
     genomes: Batch = attrs.field(repr=False)
-    """A batch of n genomes."""
+    """The batch of n genomes."""
     ids: NDArray[np.int64]
-    """Shape (n,): unique in a run, in the order of asking."""
+    """The ids, shape (n,), which are unique in a run and count in the order of asking."""
     parents: NDArray[np.int64] = attrs.field(repr=False)
-    """Shape (n, 2): ids of first parent and mate; -1 stands for none."""
+    """The ids of first parent and mate, shape (n, 2); -1 stands for none."""
     ask: int
     """The number of the ask that made them, from 0."""
     seed: int = attrs.field(repr=False)
     """The seed of the evolution that made them."""
     scores: NDArray[np.floating] | None = attrs.field(default=None, repr=False)
-    """Shape (n, cases), once told."""
+    """The scores, shape (n, cases), once they are told; None before."""
     origin: str = attrs.field(default="", repr=False)
-    """Which evolution has made them: its own name, which no other has, whatever the seed."""
+    """The name of the evolution that made them, which no other evolution has, even with the same seed."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def generator(self) -> Generator:
-        """Fresh randomness that belongs to these children, for a replacement that draws."""
+        """Return a generator that follows from the seed, the ask and the first id, for a replacement that draws."""
         return generator(self.seed, self.ask, _AFTERWARDS, int(self.ids[0]))
 
     def individual(self, position: int, score: float) -> Individual[Any]:
-        """One child that was told, with copies of its genome and scores.
+        """Return one child that was told, with copies of its genome and scores.
 
         Args:
-            position: Its place among these.
-            score: Its mean score over the cases.
+            position: The position of the child among these.
+            score: The mean score of the child over the cases.
         """
         assert self.scores is not None
         mother, father = self.parents[position].tolist()
@@ -87,7 +91,11 @@ class Offspring:
         )
 
     def take(self, positions: ArrayLike) -> Offspring:
-        """The children at some positions (or where a mask is True), to be told apart from the others."""
+        """Return the children at some positions (or where a mask is True), so that they can be told separately.
+
+        Raises:
+            IndexError: There is no child at a position, or the mask has another length.
+        """
         chosen = batches.positions(positions, len(self))
         return attrs.evolve(
             self,
