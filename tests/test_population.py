@@ -268,13 +268,14 @@ class Bookkeeping(RuleBasedStateMachine):
             assert close(population.fitness, means * factor, rtol=1e-12)
         assert population.fitness is population.fitness  # computed once
         assert not population.fitness.flags.writeable
-        for key in KEYS if self.changes % 5 == 0 else KEYS[:2]:
-            number = KEYS.index(key) + 1
-            apart = number * np.abs(population.ids[:, None] - population.ids)
-            matrix = population.pairwise(key, lambda positions, apart=apart: apart[positions].astype(float))
-            assert matrix.tolist() == apart.tolist()
+        keys = KEYS if self.changes % 5 == 0 else KEYS[:2]
+        apart = np.abs(population.ids[:, None] - population.ids)
+        for number, key in enumerate(keys):
+            matrix = population.pairwise(key, lambda positions, n=number: (n + apart[positions]).astype(float))
+            assert matrix.tolist() == (number + apart).tolist()
             assert not matrix.flags.writeable
-            assert population.pairwise(key, pytest.fail).tolist() == apart.tolist()  # measured once
+        for key in keys[-2:]:  # measured once
+            assert population.pairwise(key, pytest.fail).tolist() == (keys.index(key) + apart).tolist()
 
 
 Bookkeeping.TestCase.settings = settings(max_examples=80, stateful_step_count=15, deadline=None, derandomize=True)

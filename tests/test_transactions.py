@@ -113,6 +113,25 @@ def test_what_is_remembered_and_measured_is_kept():
     assert population.fitness is fitness
 
 
+def test_pairs_of_the_two_latest_keys_are_kept():
+    population, asked = full(), []
+    for key in ("a", "b", "a", "c", "c", "b", "a"):
+        population.pairwise(key, lambda positions, key=key: asked.append(key) or np.zeros((len(positions), 5)))
+    assert asked == ["a", "b", "c", "a"]
+
+
+def test_pairs_follow_members_that_move_before_they_are_measured():
+    population = full()
+
+    def measure(positions):
+        return np.abs(population.ids[positions, None] - population.ids).astype(float)
+
+    population.pairwise("key", measure)  # of five members
+    population.add(children(list(range(5, 11))))
+    population.remove([0, 1, 5, 6, 7, 8, 9])  # a measured and an unmeasured member move
+    np.testing.assert_array_equal(population.pairwise("key", measure), measure(np.arange(4)))
+
+
 def test_what_is_committed_stays():
     population = full()
     population.begin()
