@@ -35,6 +35,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche._validators import check_roles, genome_rows, whole_number
+from evoniche.adapters._survivors import survivors
 from evoniche.batches import Batch, rows, stack
 from evoniche.genomes import ObjectGenome
 from evoniche.mates import AttractionMateSelector
@@ -156,11 +157,7 @@ def sel_survivors(individuals: Sequence[Any], k: int, *, sharing: Sharing | None
     is the oldest: parents come before children, and survivors keep their order. See `sel_attraction`.
     """
     population, _ = _population(individuals, sharing, pricing)
-    k = whole_number("k", k, 1)
-    while len(population) > k:
-        equals = np.flatnonzero(population.fitness == population.fitness.min())
-        population.remove(int(equals[population.ids[equals].argmin()]))
-    return [individuals[i] for i in np.sort(population.ids)]
+    return [individuals[i] for i in survivors(population, whole_number("k", k, 1))]
 
 
 def ea_niche(

@@ -46,6 +46,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche._validators import check_roles, genome_rows
+from evoniche.adapters._survivors import survivors
 from evoniche.arrays import fitted, is_floating, masked, to_numpy
 from evoniche.batches import Batch
 from evoniche.genomes import PermutationGenome, RealGenome
@@ -166,10 +167,7 @@ class SharingSurvival(pymoo.core.survival.Survival):
                              "keep_best=False looks at the scores alone.")
         population = _population(pop, self.sharing, random_state)
         best = int(pop.get("F")[:, 0].argmin()) if self.keep_best else NOBODY
-        while len(population) > n_survive:
-            fitness = np.where(population.ids == best, np.inf, population.fitness)
-            population.remove(int(np.lexsort((population.ids, fitness))[0]))
-        return pop[np.sort(population.ids)]
+        return pop[survivors(population, n_survive, protected=best)]
 
 
 def _crashed(pop: Any) -> NDArray[np.bool_]:

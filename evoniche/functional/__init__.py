@@ -21,6 +21,7 @@ from evoniche.functional.niches import (
     shared_fitness,
 )
 from evoniche.functional.slerp import Angle, lerp, slerp, slerp_weights, split_slerp
+from evoniche.functional.survivors import survivors
 
 __all__ = [
     "CAPACITY",
@@ -47,4 +48,5 @@ __all__ = [
     "slerp",
     "slerp_weights",
     "split_slerp",
+    "survivors",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoniche import batches
 from evoniche.batches import Batch, take
+from evoniche.functional.loads import RunningLoad
 from evoniche.population.growing import GrowingBatch, GrowingPairs, Journal
 from evoniche.population.offspring import NOBODY, Individual, Offspring
 from evoniche.randomness import generator
@@ -395,31 +396,18 @@ class _Totals(NamedTuple):
     members: int = 0
     load: NDArray[np.float64] = np.zeros(0)
     peak: NDArray[np.float64] | float = 0.0
-    """The largest load since its last fresh sum, shape (cases,): rounding errors are relative to this."""
+    """As in `RunningLoad`."""
     binary: bool = True
     changes: int = 0
-    """The number of members that have left since the load was last summed afresh."""
+    """As in `RunningLoad`."""
     fitness: NDArray[np.floating] | None = None
     """None until it is asked for."""
 
     def without(self, taken: NDArray[np.floating], scores: NDArray[np.floating]) -> _Totals:
-        """Return the totals after the rows `taken` have left and the rows `scores` have stayed.
-
-        The rows that leave are subtracted from the load. It is summed afresh once in a while, which costs little and
-        keeps rounding errors from piling up, and also where it has become so small beside what was subtracted that
-        errors would show.
-        """
-        members, changes = len(scores), self.changes + len(taken)
-        if changes >= members:
-            return _Totals(members, scores.sum(axis=0, dtype=np.float64), 0.0, self.binary)
-        load = self.load - taken.sum(axis=0, dtype=np.float64)
-        if self.binary:  # whole numbers, without errors
-            return _Totals(members, load, 0.0, True, changes)
-        peak = np.maximum(self.peak, self.load)
-        lost = np.flatnonzero(load < 1e-6 * peak)
-        if len(lost):
-            load[lost] = peak[lost] = scores[:, lost].sum(axis=0, dtype=np.float64)
-        return _Totals(members, load, peak, False, changes)
+        """Return the totals after the rows `taken` have left and the rows `scores` have stayed."""
+        load = RunningLoad(self.load, self.peak, self.changes)
+        load = load.without(taken, len(scores), lambda: scores, binary=self.binary)
+        return _Totals(len(scores), load.load, load.peak, self.binary, load.changes)
 
 
 class _State(NamedTuple):
