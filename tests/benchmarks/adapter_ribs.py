@@ -47,13 +47,7 @@ def run() -> list[Row]:
         tasks[f"batch at once, {kind}"] = lambda a=generational, s=many: _add(a, s)
     milliseconds = {name: 1e3 * values for name, values in rounds(ROUNDS, tasks).items()}
     breakdown(f"pyribs adapter, {MEMBERS} members x {CASES} cases", milliseconds, "ms")
-    rows = []
-    for name, values in milliseconds.items():
-        if name.startswith("batch"):  # a hundred replacements
-            rows.append(Row(NAME, f"milliseconds, {name}", values))
-        else:
-            rows.append(Row(NAME, f"milliseconds, {name}", values, at_most=LIMIT))
-    return rows
+    return [Row(NAME, f"milliseconds, {name}", values, at_most=LIMIT) for name, values in milliseconds.items()]
 
 
 def _full(graded: bool, replacement: evoniche.Replacement | None = None) -> NicheArchive:
