@@ -51,8 +51,8 @@ def survivors(
         ValueError: alpha < 0, or a wrong capacity.
 
     >>> import numpy as np
-    >>> survivors(np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 1]]), 2)
-    array([1, 3])
+    >>> survivors(np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 1]]), 2)
+    array([1, 2])
     """
     if not alpha >= 0:
         raise ValueError(f"alpha must be >= 0, got {alpha!r}.")
