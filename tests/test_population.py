@@ -112,7 +112,7 @@ class Bookkeeping(RuleBasedStateMachine):
     def scores(self, n, data):
         row = st.lists(st.integers(0, self.steps), min_size=self.cases, max_size=self.cases)
         rows = np.array(data.draw(st.lists(row, min_size=n, max_size=n)), dtype=self.dtype)
-        return self.dtype(10) ** -rows if self.steps == 12 else rows / self.dtype(min(self.steps, 10))
+        return self.dtype(10) ** (rows - 12) if self.steps == 12 else rows / self.dtype(min(self.steps, 10))
 
     def let_in(self, subject, scores):
         ids = list(range(self.next_id, self.next_id + len(scores)))
@@ -155,6 +155,11 @@ class Bookkeeping(RuleBasedStateMachine):
         self.let_go(subject, subject.population.ids[mask].tolist(), lambda _: mask)
 
     @rule(which=WHICH, data=st.data())
+    def many_join_and_several_leave(self, which, data):
+        self.join(which, 8, data)
+        self.several_leave(which, data)
+
+    @rule(which=WHICH, data=st.data())
     def all_but_one_leave(self, which, data):
         subject = self.subject(which)
         if subject.model.members:
@@ -177,6 +182,13 @@ class Bookkeeping(RuleBasedStateMachine):
         self.let_go(subject, [newcomers[first]])
         self.what_is_known(subject)
         self.let_go(subject, [newcomers[not first]])
+
+    @rule(which=WHICH, data=st.data())
+    def a_giant_comes_and_goes(self, which, data):
+        subject = self.subject(which)
+        giant = self.let_in(subject, np.full((1, self.cases), 1e12, dtype=self.dtype))
+        self.let_in(subject, self.scores(4, data))
+        self.let_go(subject, giant)
 
     @rule(which=WHICH, value=st.integers())
     def remember(self, which, value):
@@ -208,6 +220,20 @@ class Bookkeeping(RuleBasedStateMachine):
     def snapshot(self, which):
         subject = self.subject(which)
         self.subjects = [*self.subjects[:2], Subject(subject.population.snapshot(), subject.model)]
+
+    @rule(which=st.integers(0, 1), ask=st.booleans(), data=st.data())
+    def change_and_go_back(self, which, ask, data):
+        which %= len(self.subjects)
+        subject = self.subject(which)
+        self.roll_back(which)
+        self.begin(which)
+        self.one_leaves(which, data)
+        self.join(which, 1, data)
+        if ask:
+            self.what_is_computed_when_asked_for(subject)
+        self.snapshot(which)
+        self.roll_back(which)
+        self.what_is_computed_when_asked_for(subject)
 
     @precondition(lambda self: self.next_id)
     @invariant()
@@ -243,6 +269,8 @@ class Bookkeeping(RuleBasedStateMachine):
             population.genomes.clear()  # a list of the caller's
         assert len(population.genomes) == len(ids)
         assert close(population.load, scores.sum(axis=0, dtype=np.float64), rtol=1e-9)
+        if len(ids) == 1:  # summed afresh
+            assert population.load.tolist() == scores[0].tolist()
         assert close(population.means, means, rtol=1e-12)
         assert population.told == model.told
         assert population.recall("somebody") == model.remembered
