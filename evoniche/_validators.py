@@ -164,7 +164,8 @@ def float_genomes(operator: Any, *batches: Any) -> None:
     for batch in batches:
         if not is_floating(batch):
             raise ValueError(f"{type(operator).__name__} needs floating-point genomes, got {batch.dtype}: choose "
-                             "an operator for that representation, or pass a function of your own.")
+                             "an operator for that representation, or pass a function of your own (crossover=..., "
+                             "mutation=...).")
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

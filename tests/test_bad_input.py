@@ -484,7 +484,7 @@ def test_parts_that_do_not_play_their_role(part):
 
 
 def test_a_run_needs_an_end_and_a_scorer():
-    with pytest.raises(ValueError, match="needs an end: evaluations, total, seconds, target, or a callback"):
+    with pytest.raises(ValueError, match="needs an end: evaluations, total, scores, seconds, target, or a callback"):
         small().run(progress=False)
     with pytest.raises(ValueError, match=r"needs Evolution\(scorer=...\)"):
         small(scorer=None).run(10, progress=False)

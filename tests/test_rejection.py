@@ -437,7 +437,7 @@ def test_a_score_above_the_highest_is_an_error_and_nothing_is_told(early):
         if after:
             evolution.run(after, progress=False)
         object.__setattr__(evolution.parts.scorer, "function", lambda x, cases: np.full((len(x), len(cases)), 1.5))
-        with pytest.raises(ValueError, match="no score is above 1, but gives 1"):
+        with pytest.raises(ValueError, match=r"no score is above 1, but gives 1\.5:"):
             evolution.run(10, reject_early=early, progress=False)
         assert evolution.evaluations == after
         assert len(evolution.pending) == 1

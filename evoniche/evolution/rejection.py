@@ -140,8 +140,8 @@ class Rejection:
         top = float(scores.max() if hasattr(scores, "max") else np.max(scores))
         if top > self._highest:
             raise ValueError(
-                f"{self._scorer!r} says that no score is above {self._highest:g}, but gives {top:g}: its `highest` "
-                "must say what a case can give at most."
+                f"{self._scorer!r} says that no score is above {self._highest:.17g}, but gives {top:.17g}: its "
+                "`highest` must say what a case can give at most, rounding errors included."
             )
 
     def _order(self, children: Offspring) -> NDArray[np.intp]:

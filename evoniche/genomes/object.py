@@ -27,7 +27,8 @@ class ObjectGenome(Genome[G]):
     Args:
         create: A function `f(rng)` that makes one random object.
         measure: A function `f(a, b)` that returns the distance between two objects, >= 0; needed for distances only.
-        encode: A function `f(genome) -> str`, such as `json.dumps`; needed for saving only.
+        encode: A function `f(genome) -> str`, such as `json.dumps`; needed for saving only. The text may not end in
+            a null character.
         decode: The inverse of `encode`, a function `f(str) -> genome`, such as `json.loads`.
 
     >>> from evoniche.randomness import generator
@@ -71,11 +72,19 @@ class ObjectGenome(Genome[G]):
 
         Raises:
             NotImplementedError: No `encode` was given.
+            TypeError: It returned something else than a string.
+            ValueError: It returned a string that ends in a null character, which numpy would cut off.
         """
         if self.encode is None:
             raise NotImplementedError("ObjectGenome(encode=..., decode=...) are needed for saving: functions from a "
                                       "genome to a string and back.")
-        return {"genomes": np.array([self.encode(genome) for genome in batch], dtype=np.str_)}
+        texts = [self.encode(genome) for genome in batch]
+        for text in texts:
+            if not isinstance(text, str):
+                raise TypeError(f"ObjectGenome: encode must return a string (str), got {type(text).__name__}.")
+            if text.endswith("\0"):
+                raise ValueError(f"ObjectGenome: what encode returns must not end in a null character, got {text!r}.")
+        return {"genomes": np.array(texts, dtype=np.str_)}
 
     def unpack(self, arrays: Mapping[str, NDArray[np.generic]]) -> Batch:
         """Return the list of objects from which `pack` made the array.

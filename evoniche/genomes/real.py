@@ -66,8 +66,8 @@ class RealGenome(ArrayGenome):
             good = False
         if not good:
             raise ValueError(
-                "RealGenome(bounds=...) must be (low, high), each a finite number or one for each gene, low < high, "
-                f"got {bounds!r}."
+                "RealGenome(bounds=...) must be (low, high), each a finite number or a list with one for each gene, "
+                f"low < high, got {bounds!r}."
             )
 
     def sample(self, n: int, *, rng: Generator) -> NDArray[np.floating]:

@@ -282,6 +282,40 @@ def test_other_data_behind_the_same_function_are_refused(path, monkeypatch):
         run(path, 40, scorer=lambda bits: bits * PRICES / 2)
 
 
+def test_what_differs_is_said_as_it_would_be_accepted(path):
+    run(path, 20)
+    with pytest.raises(StoreError, match=r"Store\(\.\.\., accept=\['mutation', 'scorer'\]\)\.$"):
+        run(path, 40, scorer=table_score, mutation=None)
+    with pytest.raises(StoreError, match=r"Without seed=\.\.\., each evolution is another one\.$"):
+        run(path, 40, seed=None)
+
+
+def words(encode, decode):
+    genome = ObjectGenome(lambda rng: "ab" if rng.random() < 0.5 else "ba", encode=encode, decode=decode)
+    return Evolution(
+        genome, lambda batch: [[len(word)] for word in batch], crossover=lambda a, b, rng: a, mutation=None, seed=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("encode", "error", "message"),
+    [(str.encode, TypeError, r"encode must return a string \(str\), got bytes"),
+     (lambda word: word + "\0", ValueError, "must not end in a null character, got '..")],
+)  # fmt: skip
+def test_text_that_would_come_back_as_another_is_refused(path, encode, error, message):
+    with pytest.raises(error, match=message):
+        words(encode, str).run(total=30, store=path, progress=False)
+
+
+def test_a_decode_that_fails_is_no_damage_of_the_file(path):
+    words(str, str).run(total=30, store=path, progress=False)
+    mended = Store(path, accept=["genome"])
+    with pytest.raises(StoreError, match=r"ObjectGenome cannot make .* \(ValueError: .*decode of encode") as refusal:
+        words(str, int).run(total=40, store=mended, progress=False)
+    assert "damaged" not in str(refusal.value)
+    assert words(str, str).run(total=40, store=mended, progress=False).evaluations == 40
+
+
 def test_another_version_is_refused_and_may_be_accepted(path, monkeypatch):
     run(path, 20)
     monkeypatch.setattr("evoniche.evolution.storage.identity._version", lambda name: "9.9")

@@ -93,7 +93,13 @@ def _record(evolution: Any, data: Arrays, _: Arrays | None) -> None:
 
 def _unpack(evolution: Any, arrays: Arrays, n: int) -> Batch:
     genome = evolution.parts.genome
-    batch = arrays["genomes"] if genome is None else genome.unpack(arrays)
+    try:
+        batch = arrays["genomes"] if genome is None else genome.unpack(arrays)
+    except Exception as error:  # the file is as it was written: its digest was compared
+        raise StoreError(
+            f"{type(genome).__name__} cannot make its genomes again from what it stored "
+            f"({type(error).__name__}: {error}): unpack must be the inverse of pack, and decode of encode."
+        ) from error
     return conform(batch, n, evolution._initial, "the genomes stored")
 
 

@@ -206,11 +206,13 @@ class Store:
         except (RecursionError, AttributeError, TypeError) as error:
             raise StoreError(f"{self.path}: the description of {self.name!r} is damaged: restore a copy.") from error
         if refused:
+            words = sorted({line.split(":")[0].split(".")[0] for line in refused})
             raise StoreError(
                 f"{self.path}: {self.name!r} is another run than this one. These differ:\n  "
                 + "\n  ".join([*refused[:10], *(["..."] if len(refused) > 10 else [])])
-                + "\nMake the evolution as it was, give this run a name of its own, Store(..., name=...), or, if a "
-                "difference does not matter, Store(..., accept=[...])."
+                + "\nMake the evolution as it was, give this run a name of its own, Store(..., name=...)"
+                + (f", or, if the differences do not matter, Store(..., accept={words})." if "seed" not in words
+                   else ". Without seed=..., each evolution is another one.")
             )
         for line in noted:
             _log.warning("{}: the run goes on, but {}", self.path, line)
