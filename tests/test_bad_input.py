@@ -825,6 +825,29 @@ def test_parts_that_cannot_work_with_these_scores_fail_before_one_is_kept():
     assert (evolution.evaluations, evolution.pending.ids.tolist()) == (0, [0])
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"mates": lambda population, first, rng: [rng.choice(np.delete(np.arange(len(population)), i)) for i in first]},
+        {"selector": lambda population, n, rng: [min(rng.choice(len(population), 5, replace=False)) for _ in range(n)]},
+    ],
+)  # fmt: skip
+def test_a_rule_that_needs_several_members_is_not_refused_because_the_first_child_is_told_alone(part):
+    evolution = Evolution(RealGenome(8), scorer=lambda genomes: np.abs(genomes), population_size=5, seed=0, **part)
+    assert evolution.run(20, progress=False).evaluations == 20
+
+
+def test_metrics_cannot_take_the_place_of_the_historys_own_columns():
+    with pytest.raises(ValueError, match="the history has evaluations already"):
+        small().run(5, metrics={"evaluations": lambda evolution: 0.0}, progress=False)
+
+
+@pytest.mark.parametrize("threshold", [np.nan, -1, None])
+def test_the_coverage_threshold_is_a_number(threshold):
+    with pytest.raises(ValueError, match="coverage_threshold must be a number >= 0"):
+        small().run(5, coverage_threshold=threshold, progress=False)
+
+
 def test_a_rehearsal_changes_no_run():
     calls = []
 

@@ -13,7 +13,10 @@ from evoniche import functional
 from evoniche.batches import G
 from evoniche.population import Individual, Population
 
-__all__ = ["History", "Result", "describe"]
+__all__ = ["COLUMNS", "History", "Result", "describe"]
+
+COLUMNS = frozenset(("evaluations", "seconds", "scored", "best", "best_member", "mean", "coverage", "entropy"))
+"""The columns that every history has."""
 
 
 @final

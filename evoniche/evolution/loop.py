@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoniche._validators import whole_number
 from evoniche.batches import Batch, G, conform, take
-from evoniche.evolution import parts as given
+from evoniche.evolution import parts as kinds
 from evoniche.evolution.breeding import breed, first_genomes
 from evoniche.evolution.budget import Budget
 from evoniche.evolution.history import History, Result
@@ -40,14 +40,14 @@ class Evolution(Generic[G]):
     def __init__(
         self,
         genome: Genome[G] | None = None,
-        scorer: given.ScorerLike[G] | None = None,
+        scorer: kinds.ScorerLike[G] | None = None,
         *,
-        sharing: given.SharingLike | None = None,
-        selector: given.SelectorLike | None = None,
-        mates: given.MatesLike | None = None,
-        crossover: given.CrossoverLike[G] | Literal["slerp"] | None = "slerp",
-        mutation: given.MutationLike[G] | None = None,
-        replacement: given.ReplacementLike | None = None,
+        sharing: kinds.SharingLike | None = None,
+        selector: kinds.SelectorLike | None = None,
+        mates: kinds.MatesLike | None = None,
+        crossover: kinds.CrossoverLike[G] | Literal["slerp"] | None = "slerp",
+        mutation: kinds.MutationLike[G] | None = None,
+        replacement: kinds.ReplacementLike | None = None,
         population_size: int = 20,
         initial: Batch | int | None = None,
         batch_size: int = 1,
@@ -191,7 +191,8 @@ class Evolution(Generic[G]):
             The result so far. When a scorer or callback raises, `result()` still has it.
 
         Raises:
-            ValueError: No budget, no scorer, scores that `tell` refuses, or parts that `reject_early` cannot judge.
+            ValueError: No budget, no scorer, scores that `tell` refuses, parts that `reject_early` cannot judge, or a
+                metric named as a column that the history has.
 
         Warns:
             UserWarning: The budget was spent before the run began, so there was nothing to do.
@@ -243,7 +244,8 @@ class Evolution(Generic[G]):
         rows = read_scores(scores, ids, before)
         offspring = attrs.evolve(children, genomes=genomes, scores=rows)
         if before is None:
-            rehearse_on_scores(self.parts, offspring, population.importance)
+            breeders = min(len(self._initial), population.limit)
+            rehearse_on_scores(self.parts, offspring, population.importance, breeders)
         best = better(ledger.best, offspring, population.mean_scores(rows))
         change = population.begin()
         self.parts.replacement.replace(population, offspring)

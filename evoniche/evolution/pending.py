@@ -43,7 +43,7 @@ class Pending:
             ValueError: No ids, one twice, or one that was told already or never asked for.
         """
         if not ids:
-            raise ValueError("tell needs at least one child, got none.")
+            raise ValueError("at least one child must be named, got none.")
         if len(set(ids)) < len(ids):
             raise ValueError(f"each child can be told once, got ids {ids}: leave the repeated ones out.")
         for child in ids:

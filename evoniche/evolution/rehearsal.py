@@ -22,6 +22,8 @@ from evoniche.randomness import generator
 
 __all__ = ["rehearse_on_genomes", "rehearse_on_scores"]
 
+_TRIAL_SIZE = 32
+
 
 def rehearse_on_genomes(parts: Parts[Any], initial: Batch, seed: int) -> None:
     """Make one child of the first genomes and measure the distances that parts ask for: once, before the first score.
@@ -37,22 +39,32 @@ def rehearse_on_genomes(parts: Parts[Any], initial: Batch, seed: int) -> None:
                 distances(measure, Population.of([[1.0]], a), Population.of([[1.0]], child))
 
 
-def rehearse_on_scores(parts: Parts[Any], offspring: Offspring, importance: NDArray[np.float64] | None) -> None:
+def rehearse_on_scores(
+    parts: Parts[Any], offspring: Offspring, importance: NDArray[np.float64] | None, breeders: int
+) -> None:
     """Let the first children compete on a trial population with one member too many, before they enter the real one.
 
     So what depends on the number of cases, such as a capacity of another length, fails while nothing is lost.
+
+    Args:
+        parts: Are tried.
+        offspring: The first children told, with their scores.
+        importance: How much each case counts.
+        breeders: How many members there will be when the first child is bred. The trial population repeats the children
+            up to this size (32 at most): a rule may need several members, such as one that draws another mate.
     """
     assert offspring.scores is not None
-    n = len(offspring)
+    places = np.arange(max(len(offspring), min(breeders, _TRIAL_SIZE))) % len(offspring)
     with _rehearsal("before the first scores are kept"):
-        trial = Population.of(offspring.scores, offspring.genomes, parts.sharing, importance)
+        genomes = take(offspring.genomes, places)
+        trial = Population.of(offspring.scores[places], genomes, parts.sharing, importance)
         first = parts.selector.select(trial, 1, rng=generator(offspring.seed))
         parts.mates.mates(trial, first, rng=generator(offspring.seed))
         child = attrs.evolve(
             offspring,
             genomes=take(offspring.genomes, [0]),
             scores=offspring.scores[:1],
-            ids=np.array([n]),
+            ids=np.array([len(places)]),
             parents=np.zeros((1, 2), dtype=np.int64),
         )
         parts.replacement.replace(trial, child)

@@ -14,8 +14,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from evoniche import _log
+from evoniche._validators import number
 from evoniche.evolution.budget import Budget
-from evoniche.evolution.history import History, describe
+from evoniche.evolution.history import COLUMNS, History, describe
 from evoniche.evolution.interrupts import Interrupts
 from evoniche.evolution.rejection import Rejection
 from evoniche.population import Offspring
@@ -53,11 +54,20 @@ class Run:
     history: History
     budget: Budget
     callbacks: Sequence[Callable[[Any], object]]
-    metrics: Mapping[str, Callable[[Any], float]]
+    metrics: Mapping[str, Callable[[Any], float]] = attrs.field()
     record_every: int
-    coverage_threshold: float
+    coverage_threshold: float = attrs.field()
     rejection: Rejection | None = None
     _interrupts: Interrupts = attrs.field(factory=Interrupts, init=False)
+
+    @metrics.validator
+    def _check_names(self, _: object, metrics: Mapping[str, Any]) -> None:
+        if taken := sorted(COLUMNS.intersection(metrics)):
+            raise ValueError(f"metrics must have names of their own, the history has {', '.join(taken)} already.")
+
+    @coverage_threshold.validator
+    def _check_threshold(self, _: object, threshold: object) -> None:
+        number("coverage_threshold", threshold, 0)
 
     def go(self, next_children: Callable[[int], Offspring], progress: bool) -> str:
         """Go on until the budget is spent, a callback asks for an end, or Ctrl-C.
