@@ -16,6 +16,7 @@ from evoniche import (
     AttractionMateSelector,
     BinaryGenome,
     BitFlipMutation,
+    ByCaseScorer,
     ChainMutation,
     Chromosomes,
     ClearingSharing,
@@ -161,6 +162,10 @@ def larger_than_thresholds(genomes):
     return genomes[:, :1] > np.linspace(-1, 1, 5)
 
 
+def thresholds_by_case(genomes, cases):
+    return larger_than_thresholds(genomes)[:, cases % 5]
+
+
 def how_often(word):
     return [word.count("a"), word.count("b"), 1]
 
@@ -186,6 +191,7 @@ SCORERS = [
     (SingleScorer(largest), REALS),
     (SingleScorer(how_often), WORDS),
     (larger_than_thresholds, SINGLES),
+    (ByCaseScorer(thresholds_by_case, cases=9), REALS),
     (RecordedScorer(larger_than_thresholds, RealGenome(9)), REALS),
 ]
 SHARINGS = [
