@@ -97,6 +97,7 @@ class Problem:
             `population_size` random genomes. A function `f(seed)` makes the genomes for the run with this seed.
         population_size: The number of members, unless the comparison sets it.
         target: The mean score at which the problem counts as solved; None where it is not known.
+        best_known: The highest mean score that is known to be possible; by default the target.
         held_out: Scores the best solution on cases that no method has seen.
         radius: The greatest distance between two solutions of one niche.
         descriptor: The behaviour descriptor, for MAP-Elites and CMA-ME.
@@ -125,6 +126,7 @@ class Problem:
     initial: Batch | int | Callable[[int], Batch] | None = None
     population_size: int = 100
     target: float | None = None
+    best_known: float | None = attrs.field(default=attrs.Factory(lambda self: self.target, takes_self=True))
     held_out: Scorer | Callable[[Batch], Any] | None = None
     radius: float | None = None
     descriptor: Descriptor | None = None

@@ -29,7 +29,7 @@ __all__ = ["compare", "split_methods"]
 _INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
 _OF_A_RUN = re.compile("in .* on .*, seed [0-9]+$")  # the note on what a run raised
 _WIDTH = 120
-_COLUMNS = """best, IQM: mean of the middle half of the runs, with a 95 % bootstrap interval
+_COLUMNS = """best, IQM: mean of the middle half of the runs, with a 95 % bootstrap interval; below five runs the values
 niches: those that the problem defines, or else the members that differ in the score of some case
 target: share of the runs that reached it
 """
@@ -72,6 +72,10 @@ def _show_list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--runs", type=click.IntRange(min=1), default=30, help="Runs of each method on each problem.")
 @click.option("--evaluations", type=click.IntRange(min=1), default=20_000, help="Solutions scored in each run.")
 @click.option("--population", type=click.IntRange(min=2), show_default="each problem's own", help="Number of members.")
+@click.option(
+    "--primary", default="best", metavar="METRIC",
+    help="The metric that the study stands on, chosen before the runs; the report marks the others as secondary.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the first run; the others count on.")
 @click.option(
     "--jobs",
@@ -98,6 +102,7 @@ def compare(
     runs: int,
     evaluations: int,
     population: int | None,
+    primary: str,
     seed: int,
     jobs: int,
     out: Path,
@@ -127,7 +132,7 @@ def compare(
             raise click.ClickException(_explained(error)) from error
         try:
             command = shlex.join(["evoniche", *sys.argv[1:]])
-            path = write_report(comparison, out, command=command, population_size=population)
+            path = write_report(comparison, out, command=command, population_size=population, primary=primary)
         except KeyboardInterrupt:
             raise _interrupted("before the report was written: the same command writes it.") from None
         except (ValueError, ImportError, OSError) as error:

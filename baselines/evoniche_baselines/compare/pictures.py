@@ -17,7 +17,7 @@ from evoniche_baselines.compare.metrics import ONLY_IN_THE_END, label, main_metr
 from evoniche_baselines.compare.statistics import Friedman
 from evoniche_baselines.compare.study import Comparison
 
-__all__ = ["at_evaluations", "draw_boxes", "draw_critical_difference", "draw_curves"]
+__all__ = ["at_evaluations", "draw_boxes", "draw_critical_difference", "draw_curves", "method_style"]
 
 # Okabe and Ito's palette, told apart by colour-blind readers too; then again with other lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#9A8B00")
@@ -75,12 +75,12 @@ def draw_curves(comparison: Comparison, problem: str, metrics: Sequence[str] | N
     for axis, metric in zip(axes, names, strict=True):
         for number, method in enumerate(methods):
             if metric == "to_target":
-                _draw_reached(axis, to_target[to_target["method"] == method]["value"], end, _style(number))
+                _draw_reached(axis, to_target[to_target["method"] == method]["value"], end, method_style(number))
             else:
                 rows = table[(table["method"] == method) & (table["metric"] == metric)]
                 if len(rows):
                     bands = several and len(methods) <= _BANDS
-                    _draw_curve(axis, grid, at_evaluations(rows, grid), _style(number), bands)
+                    _draw_curve(axis, grid, at_evaluations(rows, grid), method_style(number), bands)
         if metric != "to_target":
             _scale(axis, "y", metric, table[table["metric"] == metric]["value"].to_numpy(dtype=np.float64))
         axis.set_title("share of runs at the target" if metric == "to_target" else label(metric), fontsize="medium")
@@ -118,7 +118,7 @@ def draw_boxes(comparison: Comparison, problem: str, metrics: Sequence[str] | No
         for number, method in enumerate(methods):
             values = rows[rows["method"] == method]["value"].to_numpy(dtype=np.float64)
             if len(values):
-                _draw_box(axis, number, values, _style(number)["color"])
+                _draw_box(axis, number, values, method_style(number)["color"])
         axis.set_title(label(metric), fontsize="medium")
         axis.set_yticks(range(len(methods)), [comparison.methods[method] for method in methods], fontsize="small")
         axis.set_ylim(len(methods) - 0.4, -0.6)
@@ -166,6 +166,11 @@ def draw_critical_difference(result: Friedman, labels: dict[str, str]) -> Figure
     return figure
 
 
+def method_style(number: int) -> dict[str, Any]:
+    """Choose the line of a method: no two of 32 look the same."""
+    return {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _LINES[number // len(_COLOURS) % len(_LINES)]}
+
+
 def _panels(
     count: int, title: str, width: float, height: float, most: int = 3, *, share_y: bool = False
 ) -> tuple[Figure, list[Any]]:
@@ -181,11 +186,6 @@ def _panels(
         axis.tick_params(labelsize="small")
     figure.suptitle(title)
     return figure, list(grid.flat[:count])
-
-
-def _style(number: int) -> dict[str, Any]:
-    """Choose the line of a method: no two of 32 look the same."""
-    return {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _LINES[number // len(_COLOURS) % len(_LINES)]}
 
 
 def _draw_curve(axis: Any, grid: NDArray[Any], values: NDArray[Any], style: dict[str, Any], bands: bool) -> None:
@@ -240,6 +240,6 @@ def _draw_box(axis: Any, place: int, values: NDArray[Any], colour: str) -> None:
 
 def _legend(figure: Figure, comparison: Comparison, methods: Sequence[str]) -> None:
     """Put one legend for all panels beside them."""
-    lines = [Line2D([], [], linewidth=1.8, **_style(number)) for number in range(len(methods))]
+    lines = [Line2D([], [], linewidth=1.8, **method_style(number)) for number in range(len(methods))]
     names = [comparison.methods[method] for method in methods]
     figure.legend(lines, names, loc="outside right upper", frameon=False, fontsize="small", handlelength=2.6)

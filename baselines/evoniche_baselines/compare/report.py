@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from evoniche._files import new_file, write_text
-from evoniche_baselines.compare import statistics
+from evoniche_baselines.compare import run_times, statistics
 from evoniche_baselines.compare.metrics import ONLY_IN_THE_END, label, main_metrics
 from evoniche_baselines.compare.store import file_name
 from evoniche_baselines.compare.study import Comparison
@@ -44,8 +44,9 @@ def write_report(
     *,
     command: str | None = None,
     population_size: int | None = None,
+    primary: str = "best",
 ) -> Path:
-    """Write over_time, final (Parquet and CSV), summary.csv, tests.csv, pictures/, report.md and report.html.
+    """Write over_time, final (Parquet and CSV), four tables of statistics, pictures/, report.md and report.html.
 
     The tests compare each method with the first. Files of these names are replaced, and all of pictures/*.png.
 
@@ -54,11 +55,13 @@ def write_report(
         folder: The folder to write to; it is made if it is missing.
         command: The command that makes the comparison again, for the report.
         population_size: The number of members that `compare` was called with, for the report.
+        primary: The metric on which the study stands; see `statistics.claims`.
 
     Returns:
         The path of report.html, a page that needs no other file.
 
     Raises:
+        ValueError: No run has the primary metric.
         OSError: The folder cannot be written.
         ImportError: A library for tables or pictures is missing.
     """
@@ -73,15 +76,18 @@ def write_report(
             table.to_parquet(file, index=False)
     first, metrics = next(iter(comparison.methods)), list(dict.fromkeys(comparison.final["metric"]))
     summary = pd.concat([statistics.summary(comparison.final, metric) for metric in metrics])
-    tests = pd.concat([statistics.pairwise(comparison.final, metric, first) for metric in metrics])
-    _write_csv(folder / "summary.csv", summary)
+    tests = statistics.claims(comparison.final, primary, first)
+    _write_csv(folder / "summary.csv", summary.drop(columns="values"))
     _write_csv(folder / "tests.csv", tests)
+    _write_csv(folder / "success.csv", run_times.success(comparison.final))
+    _write_csv(folder / "log_rank.csv", run_times.log_rank(comparison.final, first))
     sections = [
         "# Comparison of methods",
         _missing(comparison),
         _setup(comparison, command, population_size),
         *(_problem(comparison, problem, summary, tests, folder) for problem in comparison.problems),
         _over_problems(comparison, folder),
+        _run_times(comparison, folder),
         _HOW_TO_READ,
     ]
     text = "\n\n".join(section for section in sections if section) + "\n"
@@ -97,12 +103,14 @@ def cores() -> int:
 
 
 def iqm_with_interval(summary: pd.DataFrame, problem: str, method: str, metric: str) -> str:
-    """Format a row of `statistics.summary` as `0.91 [0.89, 0.93]`; a dash where there is no such row."""
+    """Format a row of `statistics.summary` as `0.91 [0.89, 0.93]`, or as the values of a few runs; else as a dash."""
     of = (summary["problem"] == problem) & (summary["method"] == method) & (summary["metric"] == metric)
     if not of.any():
         return "-"
     row = summary[of].iloc[0]
-    if not np.isfinite(row["low"]) or row["runs"] == 1:
+    if row["values"]:
+        return ", ".join(map(_number, row["values"]))
+    if not np.isfinite(row["low"]):
         return _number(row["iqm"])
     return f"{_number(row['iqm'])} [{_number(row['low'])}, {_number(row['high'])}]"
 
@@ -195,19 +203,24 @@ def _reached(comparison: Comparison, problem: str, summary: pd.DataFrame) -> str
         row += [iqm_with_interval(of, problem, method, metric) for metric in shown if metric != "best"]
         if len(success):
             reached = success.loc[method]
-            row += [f"{reached['reached']} of {reached['runs']} ({reached['rate']:.0%})",
-                    _number(reached["evaluations"], "not by half")]
+            row += [f"{reached['reached']} of {reached['runs']}",
+                    f"{reached['rate']:.0%} [{reached['rate_low']:.0%}, {reached['rate_high']:.0%}]",
+                    _number(reached["evaluations"], "not by half"), _number(reached["ert"])]
         rows.append((*row, iqm_with_interval(of, problem, method, "seconds").partition(" [")[0]))
-    target = ("reached the target", "median evaluations to it") if len(success) else ()
+    target = ("reached the target", "success rate", "median evaluations to it", "ERT") if len(success) else ()
     others = [label(metric) for metric in shown if metric != "best"]
     header = ("method", "runs", label("best"), "its mean", *others, *target, "seconds")
-    return "Interquartile means, with 95 % bootstrap intervals:\n\n" + _table(header, rows)
+    return ("Interquartile means with 95 % bootstrap intervals, or the values of fewer than five runs; success rates "
+            "with Wilson's intervals; ERT, the expected running time if runs that fail are followed by others:\n\n"
+            + _table(header, rows))
 
 
 def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
     """Make the table of tests against the first method."""
     of = tests[tests["problem"] == problem]
-    metrics = [m for m in (*_shown(comparison, problem), ONLY_IN_THE_END[0]) if m in set(of["metric"])]
+    primary = of[of["role"] == "primary"]["metric"].unique().tolist()
+    shown = (*primary, *_shown(comparison, problem), ONLY_IN_THE_END[0])
+    metrics = [m for m in dict.fromkeys(shown) if m in set(of["metric"])]
     rows = []
     for method in dict.fromkeys(of["a"]):
         row = [_code(method)]
@@ -220,8 +233,10 @@ def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
     first = next(iter(comparison.methods))
     return (f"Each method against {_code(first)}. A12 is the probability that a run of the method has a higher value "
             f"than a run of {_code(first)}, or fewer evaluations to the target; .5 means no difference. A word for the "
-            "size of that effect follows, and p of Mann and Whitney's test after Holm's correction, in bold below "
-            ".05:\n\n" + _table(("method", *map(label, metrics)), rows))
+            "size of that effect follows, and p of Mann and Whitney's exact test after Holm's correction, in bold "
+            "below .05. The primary metric is what the study claims, corrected over all its tests on all problems; the "
+            "others are secondary:\n\n"
+            + _table(("method", *(label(m) + ("" if m in primary else " (secondary)") for m in metrics)), rows))
 
 
 def _test(row: pd.Series) -> str:
@@ -253,16 +268,31 @@ def _over_problems(comparison: Comparison, folder: Path) -> str:
     return "\n\n".join(["## Over all problems", *parts]) if parts else ""
 
 
+def _run_times(comparison: Comparison, folder: Path) -> str:
+    """Draw the distribution of the times to reach many targets on all problems."""
+    from evoniche_baselines.compare.run_time_pictures import draw_run_times
+
+    targets = run_times.default_targets(comparison.over_time, comparison.best_known)
+    distribution = run_times.run_time_distribution(comparison.over_time, targets)
+    path = "pictures/run-times.png"
+    _draw(draw_run_times(distribution, comparison.methods), folder / path)
+    text = ("The share of all runs and targets that a method has reached. The 51 targets of a problem begin with what "
+            "half of the runs have at first; their distances to the best known value (or else the best that any run "
+            "had) shrink evenly on a logarithmic scale, to a ten-thousandth (as COCO has them).")
+    return f"## Run times\n\n![{text}]({path})\n\n{text}"
+
+
 _HOW_TO_READ = """## How to read this
 
 - An evaluation is one solution scored on all cases. Every method has the same number of evaluations and the same cases.
 - The first run of every method has the same seed, and so have the second runs, and so on.
 - The interquartile mean is the mean of the middle half of the runs. Its interval is that of a percentile bootstrap
-  (Agarwal et al. 2021).
+  (Agarwal et al. 2021); of fewer than five runs their values are shown, and there is no interval.
 - Members with equal scores on all cases share a niche, unless the problem defines its niches.
 - A run that did not reach the target counts as longer than all that did.
 - All numbers are in `final.csv` and `over_time.csv` (problem, method, run, seed, evaluations, metric, value), also as
-  Parquet, and the statistics are in `summary.csv` and `tests.csv`."""
+  Parquet, and the statistics are in `summary.csv`, `tests.csv` (which metric is primary is in the column role),
+  `success.csv` (success rates, ERT) and `log_rank.csv` (log-rank tests of the evaluations to the target)."""
 
 
 def _html(text: str, folder: Path) -> str:

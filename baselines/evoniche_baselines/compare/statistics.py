@@ -11,21 +11,27 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["LOWER_IS_BETTER", "Friedman", "a12", "effect_size", "friedman", "pairwise", "success", "summary"]
+from evoniche_baselines.compare.intervals import FEWEST, iqm_interval
+from evoniche_baselines.compare.run_times import success
+from evoniche_baselines.compare.significance import holm, rank_test
+
+__all__ = [
+    "LOWER_IS_BETTER", "Friedman", "a12", "claims", "effect_size", "friedman", "holm", "pairwise", "success", "summary",
+]
 
 LOWER_IS_BETTER = frozenset({"to_target", "seconds"})
 """The metrics of which less is better; of all others, more is."""
 
-_RESAMPLES = 2_000
 _SIZES = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"), (np.inf, "large"))  # Vargha and Delaney 2000
 
 
 def summary(final: pd.DataFrame, metric: str = "best", *, seed: int = 0) -> pd.DataFrame:
     """Summarise what each method reached.
 
-    `iqm` is the interquartile mean, the mean of the middle half of the runs; `low` and `high` are its 95 % percentile
-    bootstrap interval (Agarwal et al. 2021). A run that did not reach the target counts as infinitely long. So the
-    mean and the interval of `to_target` are finite only if all runs reached it.
+    `iqm` is the interquartile mean, the mean of the middle half of the runs; `low` and `high` are its 95 % bootstrap
+    interval (Agarwal et al. 2021), which there is from five runs on. Of fewer, `values` has them all: nothing can be
+    said of them that they do not say themselves. A run that did not reach the target counts as infinitely long, and
+    then there is no mean: see `run_times.success`.
 
     Args:
         final: A table like `Comparison.final`.
@@ -34,48 +40,30 @@ def summary(final: pd.DataFrame, metric: str = "best", *, seed: int = 0) -> pd.D
 
     Returns:
         A row for each problem and method that has the metric, with the columns problem, method, metric, runs, mean,
-        median, iqm, low and high.
+        median, iqm, low, high and values, a tuple that is empty from five runs on.
 
     >>> runs = {"problem": "p", "method": "m", "metric": "best", "value": [0.0, 0.5, 0.7, 0.9]}
-    >>> summary(pd.DataFrame(runs))[["runs", "median", "iqm"]].round(2).values.tolist()
-    [[4.0, 0.6, 0.6]]
+    >>> summary(pd.DataFrame(runs))[["runs", "median", "iqm", "values"]].values.tolist()
+    [[4, 0.6, 0.6, (0.0, 0.5, 0.7, 0.9)]]
     """
     rows = []
     for problem, samples in _samples(final, metric).items():
         for method, sample in samples.items():
-            low, high = _interval(sample, seed)
-            middle = (np.mean(sample), np.median(sample), stats.trim_mean(sample, 0.25))
-            rows.append((problem, method, metric, len(sample), *map(float, middle), low, high))
-    columns = ["problem", "method", "metric", "runs", "mean", "median", "iqm", "low", "high"]
+            mean = np.mean(sample) if np.isfinite(sample).all() else np.nan
+            few = tuple(sample.tolist()) if len(sample) < FEWEST else ()
+            middle = (mean, np.median(sample), stats.trim_mean(sample, 0.25), *iqm_interval(sample, seed))
+            rows.append((problem, method, metric, len(sample), *map(float, middle), few))
+    columns = ["problem", "method", "metric", "runs", "mean", "median", "iqm", "low", "high", "values"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def success(final: pd.DataFrame) -> pd.DataFrame:
-    """Count the runs that reached the target, and say how soon.
-
-    Args:
-        final: A table like `Comparison.final`.
-
-    Returns:
-        A row for each method on each problem that has a target, with the columns problem, method, runs, reached, rate
-        and `evaluations`. The last is the median over all runs; it is infinite if half of them or fewer reached the
-        target.
-    """
-    rows = []
-    for problem, samples in _samples(final, "to_target").items():
-        for method, sample in samples.items():
-            reached = np.isfinite(sample)
-            rows.append((problem, method, len(sample), int(reached.sum()), float(reached.mean()),
-                         float(np.median(sample))))
-    return pd.DataFrame(rows, columns=["problem", "method", "runs", "reached", "rate", "evaluations"])
 
 
 def pairwise(final: pd.DataFrame, metric: str = "best", reference: str | None = None) -> pd.DataFrame:
     """Test whether two methods differ, and say how much.
 
-    `p` is the p-value of the two-sided test of Mann and Whitney (1947), and `p_holm` corrects it for all the tests on
-    a problem (Holm 1979). `a12` is the probability that a run of method a is better than a run of method b (Vargha and
-    Delaney 2000); it is .5 if there is no difference.
+    `p` is the p-value of the two-sided test of Mann and Whitney (1947), exact with ties as well (see
+    `significance.rank_test`), and `p_holm` corrects it for all tests in the table, those of all problems (Holm 1979).
+    `a12` is the probability that a run of method a is better than a run of method b (Vargha and Delaney 2000); it is .5
+    if there is no difference.
 
     Args:
         final: A table like `Comparison.final`.
@@ -96,13 +84,38 @@ def pairwise(final: pd.DataFrame, metric: str = "best", reference: str | None = 
         pairs = [(a, b) for a, b in combinations(samples, 2)]
         if reference is not None:
             pairs = [(b, reference) for b in samples if b != reference] if reference in samples else []
-        tests = [_test(samples[a], samples[b], metric) for a, b in pairs]
-        corrected = _holm([test[1] for test in tests])
-        for (a, b), (u, p, effect), p_holm in zip(pairs, tests, corrected, strict=True):
-            sizes = len(samples[a]), len(samples[b])
-            rows.append((problem, metric, a, b, *sizes, u, p, p_holm, effect, effect_size(effect)))
-    columns = ["problem", "metric", "a", "b", "runs_a", "runs_b", "u", "p", "p_holm", "a12", "effect"]
-    return pd.DataFrame(rows, columns=columns)
+        for a, b in pairs:
+            u, p, effect = _test(samples[a], samples[b], metric)
+            rows.append((problem, metric, a, b, len(samples[a]), len(samples[b]), u, p, effect, effect_size(effect)))
+    table = pd.DataFrame(rows, columns=["problem", "metric", "a", "b", "runs_a", "runs_b", "u", "p", "a12", "effect"])
+    table.insert(table.columns.get_loc("a12"), "p_holm", holm(table["p"].tolist()))
+    return table
+
+
+def claims(final: pd.DataFrame, primary: str = "best", reference: str | None = None) -> pd.DataFrame:
+    """Test every metric, and mark the one on which the study stands.
+
+    The primary metric is chosen before the runs. Its tests, on all problems, are what the study claims, and `p_holm`
+    corrects them for each other. All other metrics are secondary: they describe, and each is corrected for its own
+    tests alone, so that of twenty metrics one may differ by chance.
+
+    Args:
+        final: A table like `Comparison.final`.
+        primary: The primary metric.
+        reference: The method that all others are compared with; by default every pair is tested.
+
+    Returns:
+        The rows of `pairwise`, those of the primary metric first, and the column role, "primary" or "secondary".
+
+    Raises:
+        ValueError: No run has the primary metric, or none is of the method `reference`.
+    """
+    metrics = list(dict.fromkeys(final["metric"]))
+    if primary not in metrics:
+        raise ValueError(f"primary must be one of {', '.join(metrics)}, got {primary!r}.")
+    tables = [pairwise(final, metric, reference).assign(role="primary" if metric == primary else "secondary")
+              for metric in (primary, *(name for name in metrics if name != primary))]
+    return pd.concat(tables, ignore_index=True)
 
 
 def a12(a: Any, b: Any) -> float:
@@ -197,31 +210,8 @@ def _samples(final: pd.DataFrame, metric: str) -> dict[str, dict[str, NDArray[np
     return samples
 
 
-def _interval(sample: NDArray[np.float64], seed: int) -> tuple[float, float]:
-    """Return the interval of the interquartile mean; NaN where a value is infinite."""
-    if not np.isfinite(sample).all():
-        return np.nan, np.nan
-    if np.ptp(sample) == 0:  # one run, or all the same: every resample is the sample
-        return float(sample[0]), float(sample[0])
-    result = stats.bootstrap(
-        (sample,),
-        lambda values, axis: stats.trim_mean(values, 0.25, axis=axis),
-        n_resamples=_RESAMPLES,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
-
-
 def _test(a: NDArray[np.float64], b: NDArray[np.float64], metric: str) -> tuple[float, float, float]:
     """Return U, its p-value, and A12, where greater means better."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
-    result = stats.mannwhitneyu(sign * a, sign * b, alternative="two-sided")
-    return float(result.statistic), float(result.pvalue), float(result.statistic / (len(a) * len(b)))
-
-
-def _holm(p: list[float]) -> list[float]:
-    from statsmodels.stats.multitest import multipletests
-
-    return multipletests(p, method="holm")[1].tolist() if p else []
+    u, p = rank_test(sign * a, sign * b)
+    return u, p, u / (len(a) * len(b))

@@ -42,6 +42,8 @@ class Comparison:
     """The name of a method in the tables -> its name for a reader."""
     scores: dict[tuple[str, str, int], Any]
     """Problem, method and run -> the scores of the members at the end, shape (members, cases)."""
+    best_known: dict[str, float] = attrs.field(factory=dict)
+    """Problem -> the best mean score that is known to be possible, where it is."""
     missing: tuple[tuple[str, str, int], ...] = ()
     """The problem, method and run of each run that is missing because the comparison was interrupted."""
 
@@ -157,12 +159,14 @@ def _tables(tasks: Sequence[Task], runs: dict[Task, Run], first: int) -> Compari
         for metric, value in result.final.items():
             if metric != "evaluations":
                 final.append((*common, evaluations[-1], metric, value))
-    problems = {task.problem_name: task for task, _ in done}
+    tasks_of = {task.problem_name: task for task, _ in done}
+    problems = {name: task.make_problem() for name, task in tasks_of.items()}
     methods = {task.method_name: task for task, _ in done}
     return Comparison(
         over_time=pd.concat(over_time, ignore_index=True),
         final=pd.DataFrame(final, columns=list(COLUMNS)),
-        problems={name: task.make_problem().name for name, task in problems.items()},
+        problems={name: problem.name for name, problem in problems.items()},
+        best_known={name: p.best_known for name, p in problems.items() if p.best_known is not None},
         methods={name: task.find_method().label for name, task in methods.items()},
         scores={(t.problem_name, t.method_name, t.seed - first): result.scores for t, result in done},
         missing=tuple((t.problem_name, t.method_name, t.seed - first) for t in tasks if t not in runs),
