@@ -98,43 +98,53 @@ class Chromosomes:
         """The size of each chromosome, shape (count,)."""
         return np.bincount(self.labels, weights=np.diff(self.boundaries)).astype(np.int64)
 
-    def cut(self, split: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Cut each chromosome into a head and a tail.
+    def cut(self, split: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Cut each chromosome into parts.
 
         Args:
-            split: The split points, shape (n, count), counted along each chromosome, from 1 to its size - 1. A
-                chromosome of a single number has the split point 1, and no tail.
+            split: The split points, counted along each chromosome, from 1 to its size - 1. Shape (n, count): one for
+                each chromosome, which has a head and a tail. Shape (n, count, splits): several, in any order, of which
+                those at the size of the chromosome cut nothing, and equal ones enclose an empty part. A chromosome of
+                a single number has the split point 1, which cuts nothing.
 
         Returns:
-            Each of the n genomes has `stretches + count` pieces, some of which may be empty. Returned are the
-            boundaries of the pieces, shape (n, pieces + 1); the chromosome of each piece, shape (n, pieces); and
-            whether the piece is in the tail, shape (n, pieces).
+            Each of the n genomes has `stretches + count * splits` pieces, some of which may be empty. Returned are the
+            boundaries of the pieces, shape (n, pieces + 1); the chromosome of each piece, shape (n, pieces); and the
+            number of its part, 0 for the head of the chromosome, 1 for what follows the first split point, and so on,
+            shape (n, pieces).
 
         Raises:
             ValueError: A split point is out of range.
         """
         split = np.asarray(split)
-        if split.size and not (np.all(split >= 1) and np.all(split <= np.maximum(self.sizes - 1, 1))):
-            most = ", ".join(map(str, self.sizes - 1))
-            raise ValueError(f"split must be from 1 to size - 1 = {most}, got {split.ravel().tolist()}.")
-        if len(self.labels) == 1:  # all in one: head and tail
-            bounds = np.zeros((len(split), 3), dtype=np.int64)
-            bounds[:, 1:2], bounds[:, 2] = split, self.size
-            return bounds, np.zeros((len(split), 2), dtype=np.int64), np.repeat([[False, True]], len(split), axis=0)
-        where = self._positions(split)  # (n, count)
-        bounds = np.sort(np.concatenate([np.broadcast_to(self.boundaries, (len(split), len(self.boundaries))), where],
-                                        axis=1), axis=1)  # fmt: skip
+        several = split.ndim == 3
+        points = split if several else split[..., None]  # (n, count, splits)
+        most = self.sizes if several else np.maximum(self.sizes - 1, 1)
+        if split.size and not (np.all(points >= 1) and np.all(points <= most[:, None])):
+            allowed = ", ".join(map(str, most if several else self.sizes - 1))
+            raise ValueError(f"split must be from 1 to {'size' if several else 'size - 1'} = {allowed}, "
+                             f"got {split.ravel().tolist()}.")
+        n = len(split)
+        if len(self.labels) == 1:  # all in one
+            bounds = np.zeros((n, points.shape[2] + 2), dtype=np.int64)
+            bounds[:, 1:-1], bounds[:, -1] = np.sort(points[:, 0], axis=1), self.size
+            parts = np.broadcast_to(np.arange(points.shape[2] + 1), (n, points.shape[2] + 1))
+            return bounds, np.zeros(parts.shape, dtype=np.int64), parts
+        where = self._positions(points)  # (n, count, splits)
+        bounds = np.sort(np.concatenate([np.broadcast_to(self.boundaries, (n, len(self.boundaries))),
+                                         where.reshape(n, -1)], axis=1), axis=1)  # fmt: skip
         starts = bounds[:, :-1]
         last = len(self.labels) - 1  # an empty piece at the very end begins where nothing is
         labels = self.labels[np.minimum(np.searchsorted(self.boundaries, starts, side="right") - 1, last)]
-        return bounds, labels, starts >= np.take_along_axis(where, labels, axis=1)
+        passed = np.take_along_axis(where, labels[..., None], axis=1) <= starts[..., None]  # (n, pieces, splits)
+        return bounds, labels, passed.sum(axis=2)
 
     def _positions(self, split: NDArray[Any]) -> NDArray[np.int64]:
-        """Turn positions along each chromosome into positions in the flat genome, shape (n, count)."""
+        """Turn positions along each chromosome, (n, count, splits), into positions in the flat genome."""
         ends, offsets = self._stretches
-        along = np.cumsum(self.sizes) - self.sizes + split  # as if the chromosomes lay one after the other
+        along = (np.cumsum(self.sizes) - self.sizes)[:, None] + split  # as if they lay one after the other
         stretch = np.minimum(np.searchsorted(ends, along, side="right"), len(ends) - 1)
-        return np.where(split < self.sizes, along + offsets[stretch], self.size)
+        return np.where(split < self.sizes[:, None], along + offsets[stretch], self.size)
 
     @cached_property
     def _stretches(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

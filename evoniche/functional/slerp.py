@@ -127,11 +127,14 @@ def split_slerp(
 
         concat(SLERP_wm(A[:ws], B[:ws]), SLERP_(1-wm)(A[ws:], B[ws:]))
 
+    With several split points, the ratios w_m and 1 - w_m alternate from part to part.
+
     Args:
         a: A, shape (n, size): an array or `Vectors`.
         b: B, shape (n, size).
         ratio: w_m, shape (n,), 0 to 1; (n, count) with chromosomes.
-        split: w_s, shape (n,), integers from 1 to size - 1; (n, count) with chromosomes, counted along each.
+        split: w_s, shape (n,), integers from 1 to size - 1; (n, count) with chromosomes, counted along each. Several
+            for each chromosome have the shape (n, count, splits) and need no order; at the size they cut nothing.
         angle: "whole" uses the angle between the whole vectors, as the authors' code does; "part" uses the angle
             between the two heads for the head and between the two tails for the tail, as eq. 2 reads.
         chromosomes: Groups of numbers that are merged as if each were a genome of its own; one group when None.
@@ -149,14 +152,16 @@ def split_slerp(
         raise ValueError(f"angle must be 'whole' or 'part', got {angle!r}.")
     chromosomes = _chromosomes(chromosomes, a)
     ratio = _ratios(ratio, chromosomes)  # (n, count)
-    bounds, labels, tail = chromosomes.cut(np.reshape(to_numpy(split), ratio.shape))  # (n, pieces)
+    split = to_numpy(split)
+    bounds, labels, part = chromosomes.cut(split if split.ndim == 3 else split.reshape(ratio.shape))  # (n, pieces)
     t = _of_groups(ratio, labels)
-    t = np.where(tail, 1 - t, t)
+    t = np.where(part % 2, 1 - t, t)
     if angle == "whole":
         dots, group = _dots_of_chromosomes(a, b, chromosomes), labels
     else:
-        group = 2 * labels + tail
-        dots = _grouped(_dots(a, b, bounds), group, 2 * chromosomes.count)
+        parts = split.shape[2] + 1 if split.ndim == 3 else 2
+        group = parts * labels + part
+        dots = _grouped(_dots(a, b, bounds), group, parts * chromosomes.count)
     aa, ab, bb = (_of_groups(dot, group) for dot in dots)
     wa, wb = slerp_weights(aa, ab, bb, t, eps=_eps(a))  # (n, pieces)
     return _blend(a, b, bounds, wa, wb)

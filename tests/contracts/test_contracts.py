@@ -109,6 +109,8 @@ MERGING = [
     SplitSlerpCrossover("whole", GROUPS),
     SplitSlerpCrossover("part"),
     SplitSlerpCrossover("part", GROUPS),
+    SplitSlerpCrossover(splits=3),
+    SplitSlerpCrossover("part", GROUPS, splits=2, count="poisson"),
 ]
 RECIPES = [RecipeGenome(bank, SplitSlerpCrossover("part")).sample(7, rng=generator(0)) for bank in (SEEDS, TASKS)]
 WORDS = ["", "a", "ab", "bbb", "ab"]
