@@ -8,6 +8,7 @@ from evoniche_torch.files import MergeError
 from evoniche_torch.models import CheckpointSeeds, ModuleGenome, ModuleSeeds, TensorSeeds, chromosomes, load_into
 from evoniche_torch.output import Card, write_checkpoint
 from evoniche_torch.scorers import (
+    CheckpointCaseScorer,
     CheckpointScorer,
     CosineScorer,
     LmEvalScorer,
@@ -17,6 +18,7 @@ from evoniche_torch.scorers import (
 
 __all__ = [
     "Card",
+    "CheckpointCaseScorer",
     "CheckpointScorer",
     "CheckpointSeeds",
     "CosineScorer",

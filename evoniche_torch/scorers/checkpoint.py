@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, final
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche import Recipes, Scorer
+from evoniche import Scorer
 from evoniche.batches import Batch
-from evoniche_torch.models import TensorSeeds, load_into
-from evoniche_torch.scorers.evaluation import case_scores, evaluation_mode
+from evoniche_torch.models import TensorSeeds
+from evoniche_torch.scorers.live_model import LiveModel
 
 __all__ = ["CheckpointScorer"]
 
@@ -24,6 +23,7 @@ class CheckpointScorer(Scorer):
     The parameters of the model are overwritten; in the end they are those of the last recipe. The model is in
     evaluation mode and has no gradients while it is evaluated, and is in its own mode afterwards.
 
+    >>> from evoniche import Recipes
     >>> from evoniche_torch import ModuleSeeds
     >>> seeds = ModuleSeeds([{"bias": torch.zeros(2)}, {"bias": torch.ones(2)}])
     >>> model = torch.nn.ParameterDict({"bias": torch.nn.Parameter(torch.empty(2))})
@@ -33,7 +33,7 @@ class CheckpointScorer(Scorer):
            [1., 1.]], dtype=float32)
     """
 
-    __slots__ = ("_cases", "_evaluate", "_model", "_seeds")
+    __slots__ = ("_live",)
 
     def __init__(self, model: torch.nn.Module, seeds: TensorSeeds, evaluate: Callable[[Any], Any]) -> None:
         """Take the model.
@@ -47,16 +47,10 @@ class CheckpointScorer(Scorer):
         Raises:
             TypeError: `evaluate` cannot be called.
         """
-        if not callable(evaluate):
-            raise TypeError(f"CheckpointScorer(evaluate=...) must be a function f(model) -> scores of the cases, "
-                            f"got {evaluate!r}.")
-        self._model = model
-        self._seeds = seeds
-        self._evaluate = evaluate
-        self._cases: int | None = None
+        self._live = LiveModel(model, seeds, evaluate)
 
     def __repr__(self) -> str:
-        return f"CheckpointScorer({type(self._model).__name__}, {', '.join(self._seeds.labels)}, {self._evaluate!r})"
+        return f"CheckpointScorer({self._live!r})"
 
     def score(self, genomes: Batch) -> NDArray[Any]:
         """Load and evaluate the recipes one after the other.
@@ -71,19 +65,4 @@ class CheckpointScorer(Scorer):
             TypeError: The genomes are not `Recipes`.
             ValueError: The scores are not a vector, or not of as many cases as before.
         """
-        if not isinstance(genomes, Recipes):
-            raise TypeError(f"CheckpointScorer needs Recipes, got {type(genomes).__name__}: begin with "
-                            "evoniche.RecipeGenome(seeds) as the genome.")
-        rows = []
-        with evaluation_mode(self._model), torch.no_grad():
-            for i, recipe in enumerate(genomes):
-                where = f"recipe {i} of a batch of {len(genomes)}"
-                try:
-                    load_into(self._model, recipe, self._seeds)
-                    scores = self._evaluate(self._model)
-                except Exception as error:
-                    error.add_note(f"raised on {where}.")
-                    raise
-                rows.append(case_scores(scores, self._cases, where))
-                self._cases = len(rows[-1])
-        return np.stack(rows) if rows else np.empty((0, self._cases or 0))
+        return self._live.score(genomes)

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evoniche_torch.scorers.evaluation import why_not_by_case
+
 __all__ = ["CosineScorer"]
 
 
@@ -39,7 +41,7 @@ class CosineScorer:
 
     Args:
         features: A function `f(model)` that returns the features of the model's output for each case, shape
-            (cases, d), as an array or tensor.
+            (cases, d), as an array or tensor. A function `f(model, cases=None)` makes those of some cases alone.
         targets: The features to come close to, shape (cases, d); no row is zero.
 
     >>> scorer = CosineScorer(lambda model: model, targets=[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
@@ -47,22 +49,38 @@ class CosineScorer:
     array([1. , 0.5, 0. ])
     """
 
-    features: Callable[[Any], Any] = attrs.field(validator=attrs.validators.is_callable())
+    features: Callable[..., Any] = attrs.field(validator=attrs.validators.is_callable())
     targets: torch.Tensor = attrs.field(converter=_unit_rows, repr=lambda rows: f"<shape {tuple(rows.shape)}>")
 
-    def __call__(self, model: Any) -> NDArray[np.float64]:
+    def __call__(self, model: Any, cases: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """Score a model on each case, from 0 to 1, shape (cases,). Features that are zero score 0.5.
+
+        Args:
+            model: What the features are made of.
+            cases: The numbers of the cases to look at, from 0 on; all when None.
 
         Raises:
             ValueError: The features have another shape than the targets.
         """
-        rows = torch.as_tensor(self.features(model)).detach().cpu()
-        if rows.shape != self.targets.shape:
+        targets = self.targets if cases is None else self.targets[torch.as_tensor(np.array(cases))]
+        found = self.features(model) if cases is None else self.features(model, cases)
+        rows = torch.as_tensor(found).detach().cpu()
+        if rows.shape != targets.shape:
             raise ValueError(f"CosineScorer(features=...) must give features of the targets' shape "
-                             f"{tuple(self.targets.shape)}, got {tuple(rows.shape)}.")
+                             f"{tuple(targets.shape)}, got {tuple(rows.shape)}.")
         rows = rows.double()
         norms = torch.linalg.vector_norm(rows, dim=1)
-        dots = (rows * self.targets).sum(dim=1)
+        dots = (rows * targets).sum(dim=1)
         cosine = torch.where(norms > 0, dots / torch.where(norms > 0, norms, 1.0), norms)  # NaN stays NaN
         scores: NDArray[np.float64] = ((1 + cosine.clamp(-1, 1)) / 2).numpy()
         return scores
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """All cases, under one name."""
+        return {"cosine": slice(0, len(self.targets))}
+
+    @property
+    def why_not_by_case(self) -> str:
+        """Why this cannot look at some cases without the others; "" if it can."""
+        return why_not_by_case(self.features)

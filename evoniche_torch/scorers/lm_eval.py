@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 import os
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from evoniche_torch.scorers.document_scores import document_scores
 from evoniche_torch.scorers.evaluation import evaluation_mode
 from evoniche_torch.scorers.lm_eval_patches import quiet, seeded, unaggregated
+from evoniche_torch.scorers.lm_eval_tasks import digest, library, load_manager, why_drawn
 from evoniche_torch.scorers.multi_task import importance_of, task_means, task_slices
 
 __all__ = ["LmEvalScorer"]
@@ -25,7 +25,6 @@ __all__ = ["LmEvalScorer"]
 _SEEDS = (0, 1234, 1234, 1234)
 """The seeds of the harness for `random`, numpy, torch and the choice of examples."""
 
-_managers: dict[tuple[Any, ...], Any] = {}
 
 
 def _specs(tasks: Any) -> tuple[Any, ...]:
@@ -119,24 +118,29 @@ class LmEvalScorer:
     def __repr__(self) -> str:
         return f"LmEvalScorer({', '.join(map(str, self.tasks))})"
 
-    def __call__(self, model: Any) -> NDArray[np.float64]:
+    def __call__(self, model: Any, cases: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """Score a model; scores >= 0 of shape (cases,).
+
+        Args:
+            model: A model of transformers.
+            cases: The numbers of the cases to look at, from 0 on; all when None.
 
         Raises:
             ImportError: lm_eval is not installed.
             TypeError: The model is not one of transformers.
             ValueError: There is no such metric or filter, or the metric is not one number for each document.
         """
-        evaluator, _ = _library("lm_eval.evaluator"), _library("lm_eval.models.huggingface")
-        tasks, seeds = self._loaded, self._seeds
+        evaluator, _ = library("lm_eval.evaluator"), library("lm_eval.models.huggingface")
+        tasks, seeds, asked = self._loaded, self._seeds, self._asked(cases)
+        tasks = {name: task for name, task in tasks.items() if name in asked}
         with quiet(self.verbose), seeded(*seeds[:3]), unaggregated(tasks.values()), evaluation_mode(model):
             for task in tasks.values():
                 task.set_fewshot_seed(seed=seeds[3])  # each evaluation draws the same examples
             results = evaluator.evaluate(
                 lm=self._wrapped(model),
                 task_dict={"tasks": tasks, "groups": {}},
-                limit=self.limit,
-                samples=self._samples,
+                limit=self.limit if cases is None else None,
+                samples=self._samples if cases is None else asked,
                 bootstrap_iters=0,
                 log_samples=True,
                 system_instruction=self.system_instruction,
@@ -148,10 +152,32 @@ class LmEvalScorer:
         for name, task in tasks.items():
             metric, chosen = (_of_task(option, name) for option in (self.metric, self.filter))
             rows.append(document_scores(task, name, results["samples"][name], metric, chosen))
-            if len(rows[-1]) != len(self._documents[name]):
-                raise ValueError(f"task {name!r} has {len(self._documents[name])} documents, of which "
-                                 f"{len(rows[-1])} were scored.")
-        return np.concatenate(rows)
+            if len(rows[-1]) != len(asked[name]):
+                raise ValueError(f"task {name!r} has {len(asked[name])} documents, of which {len(rows[-1])} were "
+                                 "scored.")
+        scores = np.concatenate(rows)
+        return scores if cases is None else scores[np.unique(cases, return_inverse=True)[1]]
+
+    @property
+    def why_not_by_case(self) -> str:
+        """Why this cannot look at some documents without the others; "" if it can.
+
+        Where examples or answers are drawn, a document gets others of them when others stand before it.
+        """
+        reasons = (f"task {name!r} {why}" for name, task in self._loaded.items() if (why := why_drawn(task)))
+        return next(reasons, "")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the scores follow from, beside the model: a digest of each task's documents, and what is asked."""
+        documents = {
+            name: digest([self._loaded[name].eval_docs[i] for i in numbers])
+            for name, numbers in self._documents.items()
+        }
+        settings = {name: digest(task.dump_config()) for name, task in self._loaded.items()}
+        skipped = ("tasks", "tokenizer", "batch_size", "verbose", "include_path")
+        own = attrs.asdict(self, recurse=False, filter=lambda field, _: field.init and field.name not in skipped)
+        return {"documents": documents, "settings": settings, "options": digest(own)}
 
     @property
     def slices(self) -> dict[str, slice]:
@@ -187,10 +213,10 @@ class LmEvalScorer:
     @cached_property
     def _loaded(self) -> dict[str, Any]:
         """The tasks by name, made once, as `lm_eval.simple_evaluate` does it."""
-        _library("lm_eval.evaluator")
-        parse = _library("lm_eval.utils").simple_parse_args_string
+        library("lm_eval.evaluator")
+        parse = library("lm_eval.utils").simple_parse_args_string
         with quiet(self.verbose), seeded(*self._seeds[:3]):
-            manager = _manager(self.tasks, self.include_path, self.metadata)
+            manager = load_manager(self.tasks, self.include_path, self.metadata)
             tasks: dict[str, Any] = manager.load(list(self.tasks))["tasks"]
             changes = parse(self.gen_kwargs) if isinstance(self.gen_kwargs, str) else dict(self.gen_kwargs or {})
             for task in tasks.values():
@@ -207,7 +233,7 @@ class LmEvalScorer:
     @cached_property
     def _documents(self) -> dict[str, Sequence[int]]:
         """The numbers of each task's documents."""
-        size = _library("lm_eval.evaluator_utils").get_sample_size
+        size = library("lm_eval.evaluator_utils").get_sample_size
         documents: dict[str, Sequence[int]] = {}
         with quiet(self.verbose):
             for name, task in self._loaded.items():
@@ -216,9 +242,21 @@ class LmEvalScorer:
                 documents[name] = range(min(there, size(task, self.limit) or there)) if asked is None else asked
         return documents
 
+    def _asked(self, cases: NDArray[np.intp] | None) -> Mapping[str, Sequence[int]]:
+        """The numbers of the documents that are looked at, in rising order, for each task that has some."""
+        if cases is None:
+            return self._documents
+        count = max(part.stop for part in self.slices.values())
+        if not len(cases) or np.min(cases) < 0 or np.max(cases) >= count:
+            raise ValueError(f"cases must be at least one number from 0 to {count - 1}, got {np.asarray(cases)}.")
+        wanted = np.unique(cases)
+        parts = {task: wanted[(wanted >= part.start) & (wanted < part.stop)] - part.start
+                 for task, part in self.slices.items()}  # fmt: skip
+        return {task: [self._documents[task][i] for i in part] for task, part in parts.items() if len(part)}
+
     def _wrapped(self, model: Any) -> Any:
         """The model, wrapped for the harness."""
-        wrapper = _library("lm_eval.models.huggingface").HFLM
+        wrapper = library("lm_eval.models.huggingface").HFLM
         if not (hasattr(model, "config") and hasattr(model, "device")):
             raise TypeError(f"LmEvalScorer needs a model of transformers, got {type(model).__name__}.")
         if unknown := set(self.model_args) - set(inspect.signature(wrapper).parameters):
@@ -238,34 +276,3 @@ class LmEvalScorer:
 
 def _of_task(option: str | Mapping[str, str] | None, task: str) -> str | None:
     return option.get(task) if isinstance(option, Mapping) else option
-
-
-def _library(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = (error.name or name).partition(".")[0]
-        raise ImportError(f"LmEvalScorer needs {missing}: pip install 'evoniche[llm]'.") from error
-
-
-def _manager(tasks: Sequence[Any], include: Any, metadata: Mapping[str, Any] | None) -> Any:
-    """Load tasks. The harness's own take seconds to read, so they are read once, and only if one of them is named."""
-    folders = [] if include is None else [include] if isinstance(include, str | Path) else list(include)
-    own = _library("lm_eval.tasks").TaskManager
-    found = own(include_path=folders, include_defaults=False, metadata=metadata and dict(metadata))
-    if all(_alone(task, found) for task in tasks):
-        return found
-    key = (tuple(map(str, folders)), repr(metadata))
-    if key not in _managers:
-        _managers[key] = own(include_path=folders, metadata=metadata and dict(metadata))
-    return _managers[key]
-
-
-def _alone(task: Any, found: Any) -> bool:
-    """Tell whether a task refers to no other task that would have to be found by its name."""
-    if isinstance(task, Mapping):
-        return "group" not in task
-    if isinstance(task, str) and os.path.isfile(task):
-        lines = Path(task).read_text(encoding="utf-8").splitlines()
-        return not any(line.startswith("group:") for line in lines)
-    return not isinstance(task, str) or (task in found.all_subtasks)

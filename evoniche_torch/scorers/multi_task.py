@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche_torch.scorers.evaluation import case_scores
+from evoniche_torch.scorers.evaluation import case_scores, why_not_by_case
 
 __all__ = ["MultiTaskScorer", "importance_of", "task_means", "task_slices"]
 
@@ -80,7 +80,7 @@ class MultiTaskScorer:
 
     It is an evaluation itself, for `CheckpointScorer` or alone. The number of cases of a task is known once a model has
     been evaluated. So evaluate one, such as a seed, before you ask for `slices`, `importance` or `task_means`; an
-    `LmEvalScorer` knows its number from the start.
+    `LmEvalScorer` knows its number from the start. Some cases can be scored without the others if each task can do so.
 
     >>> scorer = MultiTaskScorer({"small": lambda model: [model], "large": lambda model: [model, 0.0, 0.0]})
     >>> scorer(1.0)
@@ -94,12 +94,12 @@ class MultiTaskScorer:
     __slots__ = ("_scorers", "_sizes", "_weights")
 
     def __init__(
-        self, scorers: Mapping[str, Callable[[Any], Any]], weights: Mapping[str, float] | None = None
+        self, scorers: Mapping[str, Callable[..., Any]], weights: Mapping[str, float] | None = None
     ) -> None:
         """Take the tasks.
 
         Args:
-            scorers: Task -> a function `f(model) -> scores` of its cases, shape (cases,).
+            scorers: Task -> a function `f(model) -> scores` of its cases, shape (cases,); or `f(model, cases=None)`.
             weights: Task -> how much it counts in `importance`; all the same when None.
 
         Raises:
@@ -115,17 +115,40 @@ class MultiTaskScorer:
     def __repr__(self) -> str:
         return f"MultiTaskScorer({', '.join(self._scorers)})"
 
-    def __call__(self, model: Any) -> NDArray[Any]:
+    def __call__(self, model: Any, cases: NDArray[np.intp] | None = None) -> NDArray[Any]:
         """Score a model on all tasks; shape (cases,).
 
+        Args:
+            model: The model.
+            cases: The numbers of the cases to look at, from 0 on; all when None.
+
         Raises:
-            ValueError: The scores of a task are not a vector, or not of as many cases as before.
+            ValueError: The scores of a task are not a vector, or not of as many cases as before, or as asked for.
         """
+        if cases is not None:
+            return self._some(model, np.asarray(cases))
         rows = {}
         for task, scorer in self._scorers.items():
             rows[task] = case_scores(scorer(model), self._sizes.get(task), f"task {task!r}")
         self._sizes = {task: len(row) for task, row in rows.items()}
         return np.concatenate(list(rows.values()))
+
+    @property
+    def why_not_by_case(self) -> str:
+        """Why this cannot look at some cases without the others; "" if it can."""
+        reasons = {task: why_not_by_case(scorer) for task, scorer in self._scorers.items()}
+        return "; ".join(f"task {task!r}: {why}" for task, why in reasons.items() if why)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the scores of each task follow from, beside the model: what it says of itself, and its cases.
+
+        An evaluation may say more by an attribute `identity`, a dict of plain values such as a digest of its data.
+        """
+        sizes = {task: part.stop - part.start for task, part in self.slices.items()}
+        return {
+            task: {"cases": sizes[task], **getattr(scorer, "identity", {})} for task, scorer in self._scorers.items()
+        }
 
     @property
     def slices(self) -> dict[str, slice]:
@@ -156,6 +179,20 @@ class MultiTaskScorer:
     def task_means(self, scores: Any) -> dict[str, Any]:
         """The mean score on each task, as task -> shape (...), for scores of shape (..., cases)."""
         return task_means(self.slices, scores)
+
+    def _some(self, model: Any, cases: NDArray[np.intp]) -> NDArray[Any]:
+        """The scores of some cases, in their order."""
+        parts = []
+        for task, columns in self.slices.items():
+            here = np.flatnonzero((cases >= columns.start) & (cases < columns.stop))
+            if len(here):
+                found = self._scorers[task](model, cases[here] - columns.start)
+                parts.append((here, case_scores(found, None, f"task {task!r}", len(here))))
+        if sum(len(here) for here, _ in parts) != len(cases):
+            raise ValueError(f"cases must be numbers from 0 to {max(c.stop for c in self.slices.values()) - 1}, got "
+                             f"{cases.tolist()}.")
+        order = np.argsort(np.concatenate([here for here, _ in parts]))
+        return np.concatenate([scores for _, scores in parts])[order]
 
 
 def _totals(tasks: Mapping[str, Any], weights: Mapping[str, float] | None) -> dict[str, float]:

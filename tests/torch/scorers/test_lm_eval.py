@@ -179,6 +179,42 @@ def test_some_documents(model, tokenizer, task):
     assert chosen(model).tolist() == full[[2, 3, 7]].tolist()
 
 
+def test_documents_by_their_numbers(model, tokenizer, task):
+    path, other = task(CHOICE), task(GENERATION, "words")
+    model = next(model for model in map(llama, range(50)) if _mixed(model, path, tokenizer))
+    scorer = LmEvalScorer([path, other], tokenizer=tokenizer, batch_size=4)
+    full = scorer(model)
+    assert scorer.why_not_by_case == ""
+    for cases in ([3], [13, 2, 0, 23], list(range(24))[::-1]):
+        assert scorer(model, np.array(cases)).tolist() == full[cases].tolist()
+    chosen = LmEvalScorer(path, tokenizer=tokenizer, samples={"letters": [9, 1, 4]})
+    assert chosen(model, np.array([2, 0])).tolist() == full[[9, 1]].tolist()
+    for cases in ([], [24], [-1]):
+        with pytest.raises(ValueError, match="at least one number from 0 to 23"):
+            scorer(model, np.array(cases, dtype=int))
+
+    drawn = LmEvalScorer(path, tokenizer=tokenizer, num_fewshot=2)
+    assert "task 'letters' draws its examples in the order of the documents" in drawn.why_not_by_case
+    assert "first_n" in drawn.why_not_by_case
+    first = LmEvalScorer(task({**CHOICE, "fewshot_config": {"sampler": "first_n"}}), num_fewshot=2)
+    assert first.why_not_by_case == ""
+    sampled = LmEvalScorer(other, gen_kwargs={"do_sample": True})
+    assert "task 'words' draws its answers" in sampled.why_not_by_case
+
+
+def test_what_identifies_the_cases(tokenizer, task):
+    path = task(CHOICE)
+    identity = LmEvalScorer(path).identity
+    assert LmEvalScorer(path, batch_size=8, verbose=True).identity == identity
+    data = path.parent / "data.jsonl"
+    lines = data.read_text().splitlines()
+    data.write_text("\n".join([lines[1], lines[0], *lines[2:], ""]))
+    other = LmEvalScorer(path).identity
+    assert {key for key in identity if identity[key] != other[key]} == {"documents"}
+    for options, changed in (({"limit": 5}, "documents"), ({"num_fewshot": 2}, "settings"), ({"seed": 3}, "options")):
+        assert LmEvalScorer(path, **options).identity[changed] != other[changed]
+
+
 def _mixed(model, path, tokenizer):
     scores = LmEvalScorer(path, tokenizer=tokenizer)(model)
     return scores[2] != scores[7] and scores[2] != scores[3]

@@ -60,7 +60,7 @@ class TestModuleScorer:
             sizes.clear()
             scorer = ModuleScorer(net, inputs, targets, score, chunk=chunk)
             scorer.score(spread(net, n))
-            assert max(sizes) * min(n, scorer._together()) <= chunk
+            assert max(sizes) * min(n, scorer._together(1000)) <= chunk
 
     @pytest.mark.parametrize("name", ["recurrent", "branching"])
     def test_what_vmap_cannot_take_is_an_error_only_where_asked_for(self, name):
