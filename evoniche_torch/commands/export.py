@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from evoniche_torch.files import model_paths
 from evoniche_torch.models import CheckpointSeeds
 from evoniche_torch.output import check_output_folder, read_recipe, rewrite_checkpoint
 
@@ -69,7 +70,7 @@ def _export(
         raise click.UsageError("--base is of recipes with a base, which this one has not.")
     places = models or tuple(Path(seed.path or "") for seed in record.seeds)
     of_base = base or (Path(record.base.path or "") if record.base else None)
-    check_output_folder(out, overwrite=overwrite, inputs=[*places, *([of_base] if of_base else [])])
+    check_output_folder(out, overwrite=overwrite, inputs=model_paths([*places, *([of_base] if of_base else [])]))
     with CheckpointSeeds(
         places,
         base=of_base,

@@ -19,6 +19,7 @@ from evoniche_torch.commands.merge_options import SectionedCommand, merge_option
 from evoniche_torch.commands.merge_plan import describe_plan
 from evoniche_torch.commands.merge_run import MergeRun, Trial
 from evoniche_torch.commands.tasks import read_tasks
+from evoniche_torch.files import model_paths
 from evoniche_torch.models import CheckpointSeeds, chromosomes, load_pretrained
 from evoniche_torch.output import Card, check_output_folder, draw_merge, parse_size, write_checkpoint
 from evoniche_torch.scorers import MultiTaskScorer
@@ -32,9 +33,10 @@ __all__ = ["merge"]
 def merge(models: tuple[Path, ...], **options: Any) -> None:
     """Merge fine-tuned models of one architecture by evolution.
 
-    MODELs are folders of transformers or diffusers. A population of merges competes for the cases of your tasks
-    (M2N2): merges that solve what few others do survive, and pair with those who solve what they do not. Layer groups
-    and mixing ratios are found, not given. The best merge is written as a folder that loads like its parents.
+    MODELs are folders of transformers or diffusers, or MODEL+ADAPTER for a LoRA over one. A population of merges
+    competes for the cases of your tasks (M2N2): merges that solve what few others do survive, and pair with those who
+    solve what they do not. Layer groups and mixing ratios are found, not given. The best merge is written as a folder
+    that loads like its parents.
 
     \b
     evoniche merge wizard-math agent --scorer tasks.py:maths --scorer tasks.py:shop --evaluations 1000 --out merged
@@ -130,7 +132,7 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         raise click.UsageError(f"--shard-size must be such as 5GB or 500MB, got {options['shard_size']!r}.") from None
     if (out := options["out"]) is not None:
         base = [options["base"]] if options["base"] else []
-        check_output_folder(out, overwrite=options["overwrite"], inputs=[*models, *base])
+        check_output_folder(out, overwrite=options["overwrite"], inputs=model_paths([*models, *base]))
         if (record := options["record"]) is not None and out.resolve() in record.resolve().parents:
             raise click.UsageError(f"--record {record} must lie outside of --out {out}, which is made in the end.")
         if importlib.util.find_spec("matplotlib") is None:

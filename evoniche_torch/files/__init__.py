@@ -1,15 +1,20 @@
 """Models on disk: which files belong to one, what the files hold, and whether several models fit together."""
 
+from evoniche_torch.files.adapted_weights import AdaptedWeights, read_factors
+from evoniche_torch.files.adapter_folder import AdapterFolder, model_paths, split_adapter
 from evoniche_torch.files.cache import Cache
 from evoniche_torch.files.compatibility import MergeError, refuse_mismatches, tensor_mismatches
 from evoniche_torch.files.model_folder import ModelFolder
+from evoniche_torch.files.opening import open_models
 from evoniche_torch.files.safetensors_reader import SAFETENSORS_DTYPES
 from evoniche_torch.files.tensor_index import MERGED_DTYPES, TensorIndex, TensorInfo, natural_key
-from evoniche_torch.files.weights import Weights, check_models, equal_tensors, open_models, tied_tensors
+from evoniche_torch.files.weights import Weights, check_models, equal_tensors, tied_tensors
 
 __all__ = [
     "MERGED_DTYPES",
     "SAFETENSORS_DTYPES",
+    "AdaptedWeights",
+    "AdapterFolder",
     "Cache",
     "MergeError",
     "ModelFolder",
@@ -18,9 +23,12 @@ __all__ = [
     "Weights",
     "check_models",
     "equal_tensors",
+    "model_paths",
     "natural_key",
     "open_models",
+    "read_factors",
     "refuse_mismatches",
+    "split_adapter",
     "tensor_mismatches",
     "tied_tensors",
 ]

@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, Literal, final
 
 import attrs
 
+from evoniche_torch.files.adapter_folder import AdapterFolder
 from evoniche_torch.files.compatibility import MergeError
-from evoniche_torch.files.safetensors_reader import parse_json
+from evoniche_torch.files.places import check_allowed, inside, is_plain, link_roots, read_json
 from evoniche_torch.files.side_files import TORCH_SUFFIXES, components, matches, pipeline_files, side_files
 
 __all__ = ["ModelFolder", "open_folder"]
@@ -25,7 +26,6 @@ _INDEX = re.compile(rf"(?P<stem>{_STEMS})\.(?P<format>safetensors|bin)\.index(?:
 _SHARD = re.compile(r"-\d{5}-of-\d{5}")
 _USUAL = {"pytorch_model": "model"}  # what safetensors are called where torch's files are called that
 _LEFTOVERS = ("optimizer*", "scheduler*", "training_args*", "rng_state*", "scaler*")  # of training, in torch's format
-_STORE_MARK = ".huggingface-shared-blobs"  # in the folder `blobs` that models of a hub cache share
 
 
 @final
@@ -54,6 +54,32 @@ class ModelFolder:
     """The other files of the model, which are copied with it; relative to `path`."""
     weight_map: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     """The index of a model in several files, as tensor -> file name; None for a model in one file."""
+    adapter: AdapterFolder | None = None
+    """The adapter that is added to the weights; None for a model as it is."""
+
+    @property
+    def given(self) -> Path:
+        """What the user gave: the path, or for a model with an adapter base+adapter."""
+        return self.path if self.adapter is None else Path(f"{self.path}+{self.adapter.path}")
+
+    @property
+    def weight_files(self) -> dict[str, Path]:
+        """The files that the weights follow from, by their names in the folder; those of an adapter begin with +."""
+        files = {
+            file.name if self.path == file else file.relative_to(self.path).as_posix(): file for file in self.weights
+        }
+        if self.adapter is not None:
+            files |= {f"+{file.name}": file for file in (self.adapter.weights, self.adapter.config)}
+        return files
+
+    @property
+    def copies(self) -> dict[Path, Path]:
+        """The side files as name -> file; the tokenizer of an adapter takes the place of that of its base."""
+        files = {name: self.path / name for name in self.side_files}
+        if self.adapter is not None:
+            inner = Path(self.component or "")
+            files |= {inner / name: self.adapter.path / name for name in self.adapter.side_files}
+        return files
 
 
 @attrs.frozen
@@ -101,20 +127,20 @@ def _open_file(path: Path, component: str | None, torch_files: bool) -> ModelFol
     if component is not None:
         raise MergeError(f"{path}: is a file and has no component {component!r}: give the folder of the pipeline.")
     if path.suffix in TORCH_SUFFIXES:
-        _check_allowed(path, torch_files)
+        check_allowed(path, torch_files)
     elif path.suffix != ".safetensors":
         raise MergeError(f"{path}: must be a .safetensors file, or the folder of a model.")
     return ModelFolder(path, _label(path), "file", None, (path,), path.parent, path.stem, None, None, ())
 
 
 def _open_folder(path: Path, component: str | None, variant: str | None, torch_files: bool) -> ModelFolder:
-    roots = _roots(path.resolve())
+    roots = link_roots(path.resolve())
     if (path / "adapter_config.json").exists():
         raise MergeError(f"{path}: is an adapter (LoRA), and merging its two factors is not merging what they do: "
-                         "merge it into its model first (merge_and_unload of peft).")
+                         f"say over which model it is, as MODEL+{path}.")
     pipeline = None
     if (path / "model_index.json").is_file():
-        pipeline = _json(path / "model_index.json", roots)
+        pipeline = read_json(path / "model_index.json", roots)
         component = _component(path, pipeline, component)
     elif component is not None:
         raise MergeError(f"{path}: has no component {component!r}, it is no pipeline (there is no model_index.json).")
@@ -136,7 +162,7 @@ def _open_folder(path: Path, component: str | None, variant: str | None, torch_f
         stem=choice.stem,
         variant=choice.variant,
         config=config,
-        side_files=tuple(_inside(file, roots).relative_to(path) for file in side),
+        side_files=tuple(inside(file, roots).relative_to(path) for file in side),
         weight_map=weight_map,
     )
 
@@ -157,48 +183,7 @@ def _kind(choice: _Choice, config: Mapping[str, Any] | None) -> Kind:
     return "transformers" if config is not None or choice.stem == "model" else "file"
 
 
-# Where files may be
-
-
-def _roots(folder: Path) -> tuple[Path, ...]:
-    """The folders to which links may lead: the folder itself, and for a snapshot of a Hugging Face cache its blobs."""
-    for parent in (folder, *folder.parents):
-        model = parent.parent.parent
-        if parent.parent.name == "snapshots" and model.name.startswith("models--"):
-            shared = model.parent / "blobs"  # huggingface_hub 2: one blob for all models that have it
-            return (folder, model / "blobs", *([shared] if (shared / _STORE_MARK).is_file() else []))
-    return (folder,)
-
-
-def _inside(file: Path, roots: tuple[Path, ...]) -> Path:
-    real = file.resolve()
-    if not any(real.is_relative_to(root) for root in roots):
-        raise MergeError(f"{file}: is a link that leads out of the model's folder, to {real}: copy the file there.")
-    if not real.is_file():
-        raise MergeError(f"{file}: is missing or is no file: download the model again.")
-    return file
-
-
-def _json(file: Path, roots: tuple[Path, ...]) -> dict[str, Any]:
-    try:
-        return parse_json(_inside(file, roots).read_bytes(), file)
-    except OSError as error:
-        raise MergeError(f"{file}: cannot be read ({error}).") from error
-
-
-def _plain(name: object) -> bool:
-    """Tell whether this is the name of a file in the same folder, on any system."""
-    return (isinstance(name, str) and name not in ("", ".", "..") and "\0" not in name
-            and PurePosixPath(name).name == name == PureWindowsPath(name).name)  # fmt: skip
-
-
 # Weights
-
-
-def _check_allowed(file: Path, torch_files: bool) -> None:
-    if not torch_files:
-        raise MergeError(f"{file}: files of this format can run code when they are loaded. Give the model as "
-                         "safetensors, or allow the file with --allow-torch-files (allow_torch_files=True).")
 
 
 def _choose(folder: Path, variant: str | None, torch_files: bool) -> _Choice:
@@ -210,7 +195,7 @@ def _choose(folder: Path, variant: str | None, torch_files: bool) -> _Choice:
             fitting = choices
         if len(fitting) == 1:
             if suffixes == TORCH_SUFFIXES:
-                _check_allowed(fitting[0].file, torch_files)
+                check_allowed(fitting[0].file, torch_files)
             return fitting[0]
         listed = ", ".join(choice.file.name for choice in fitting or choices)
         if fitting:
@@ -247,12 +232,12 @@ def _index_name(shard: str) -> str:
 
 
 def _weight_map(index: Path, roots: tuple[Path, ...]) -> Mapping[str, str]:
-    found = _json(index, roots).get("weight_map")
+    found = read_json(index, roots).get("weight_map")
     if not isinstance(found, dict) or not found:
         raise MergeError(f"{index}: must have a weight_map (tensor -> file): download or save it again.")
     suffix = ".bin" if ".bin." in index.name else ".safetensors"
     for name in found.values():
-        if not _plain(name):
+        if not is_plain(name):
             raise MergeError(f"{index}: must name files of its own folder by their plain names, got {name!r}: refused.")
         if Path(name).suffix != suffix:
             raise MergeError(f"{index}: must name {suffix} files alone, got {name!r}.")
@@ -261,11 +246,11 @@ def _weight_map(index: Path, roots: tuple[Path, ...]) -> Mapping[str, str]:
 
 def _weights(choice: _Choice, weight_map: Mapping[str, str] | None, roots: tuple[Path, ...]) -> tuple[Path, ...]:
     if weight_map is None:
-        return (_inside(choice.file, roots),)
+        return (inside(choice.file, roots),)
     files = [choice.file.parent / name for name in sorted(set(weight_map.values()))]
     if missing := [file.name for file in files if not file.exists()]:
         raise MergeError(f"{choice.file}: names files that are missing: {', '.join(missing)}: download them.")
-    return tuple(_inside(file, roots) for file in files)
+    return tuple(inside(file, roots) for file in files)
 
 
 # What it is a model of
@@ -275,7 +260,7 @@ def _config(folder: Path, roots: tuple[Path, ...]) -> dict[str, Any] | None:
     file = folder / "config.json"
     if not (file.exists() or file.is_symlink()):
         return None
-    config = _json(file, roots)
+    config = read_json(file, roots)
     parts = [config, *(value for value in config.values() if isinstance(value, dict))]
     if any(part.get("quantization_config") for part in parts):
         raise MergeError(f"{file}: the model is quantised (quantization_config): merge the models that it was made of "

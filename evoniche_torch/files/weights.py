@@ -1,28 +1,23 @@
-"""Opens models on disk, in files of either format, and checks that they can be merged."""
+"""What the tensors of a model on disk are, and checks that those of several can be merged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from evoniche_torch.files.compatibility import (
-    MergeError,
     config_mismatches,
     refuse_mismatches,
     tensor_mismatches,
     tokenizer_mismatches,
 )
-from evoniche_torch.files.model_folder import ModelFolder, open_folder
-from evoniche_torch.files.safetensors_reader import SafetensorsWeights
-from evoniche_torch.files.side_files import TORCH_SUFFIXES
+from evoniche_torch.files.model_folder import ModelFolder
 from evoniche_torch.files.tensor_index import MERGED_DTYPES, TensorInfo, natural_key
-from evoniche_torch.files.torch_reader import TorchWeights
 
-__all__ = ["Weights", "check_models", "equal_tensors", "open_models", "tied_tensors"]
+__all__ = ["Weights", "check_models", "equal_tensors", "tied_tensors"]
 
 _COMPARED = 1 << 20  # numbers that are compared at once
 _HEAD = 512  # numbers by which tensors that may be equal are found
@@ -46,39 +41,6 @@ class Weights(Protocol):
 
     def close(self) -> None:
         """Close the files."""
-
-
-def open_models(
-    paths: Sequence[str | PathLike[str]], *, component: str | None, variant: str | None, allow_torch_files: bool
-) -> tuple[list[ModelFolder], list[Weights]]:
-    """Find the files of models and open them.
-
-    Args:
-        paths: Folders or files.
-        component: See `open_folder`.
-        variant: See `open_folder`.
-        allow_torch_files: See `open_folder`.
-
-    Returns:
-        The folders, and the tensors of each.
-
-    Raises:
-        MergeError: Some cannot be opened; the message names them all.
-    """
-    folders: list[ModelFolder] = []
-    opened: list[Weights] = []
-    errors: list[MergeError] = []
-    for path in paths:
-        try:
-            folder = open_folder(path, component=component, variant=variant, allow_torch_files=allow_torch_files)
-            opened.append(_open(folder))
-            folders.append(folder)
-        except MergeError as error:
-            errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    refuse_mismatches([str(error) for error in errors])
-    return folders, opened
 
 
 def check_models(
@@ -161,20 +123,6 @@ def equal_tensors(one: Weights, name: str, other: Weights, other_name: str, size
         if _bytes(one.read(name, low, high)) != _bytes(other.read(other_name, low, high)):
             return False
     return True
-
-
-def _open(folder: ModelFolder) -> Weights:
-    torch_files = folder.weights[0].suffix in TORCH_SUFFIXES
-    weights = TorchWeights(folder.weights) if torch_files else SafetensorsWeights(folder.weights)
-    if (mapped := folder.weight_map) is not None:
-        there = {name: weights.file_of(name).name for name in weights.tensors}
-        wrong = [name for name in {**mapped, **there} if mapped.get(name) != there.get(name)]
-        if wrong:
-            name = wrong[0]
-            raise MergeError(f"{folder.path}: the index and the files disagree about {len(wrong)} tensors: by the "
-                             f"index {name} is in {mapped.get(name, 'none')}, and it is in {there.get(name, 'none')}: "
-                             "download or save the model again.")  # fmt: skip
-    return weights
 
 
 def _mixed(dtypes: set[torch.dtype]) -> bool:

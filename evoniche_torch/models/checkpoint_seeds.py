@@ -39,7 +39,7 @@ _SAME = 1e-13  # 1 - cos^2 of models below it is nothing but rounding
 
 @final
 class CheckpointSeeds(TensorSeeds):
-    """Models on disk as seeds: folders of transformers or diffusers, or bare safetensors files.
+    """Models on disk as seeds: folders of transformers or diffusers, bare safetensors files, or base+adapter (LoRA).
 
     Only what is asked for is read, so memory does not grow with the models. The files must not change while they are
     open. Close the seeds, or use them in a with statement:
@@ -65,7 +65,7 @@ class CheckpointSeeds(TensorSeeds):
         """Open the models and check that they can be merged.
 
         Args:
-            models: K folders or files of one architecture.
+            models: K folders or files of one architecture. "base+adapter" is a model with an adapter in peft's layout.
             base: The model from which all were fine-tuned; if given, the differences from it are merged.
             component: The part of diffusers pipelines to merge; their unet or transformer when None.
             variant: The set of weights to take in folders that have several, such as "fp16".
@@ -89,7 +89,7 @@ class CheckpointSeeds(TensorSeeds):
         self._progress = progress
         paths = [*models, *([] if base is None else [base])]
         folders, self._weights = open_models(
-            paths, component=component, variant=variant, allow_torch_files=allow_torch_files
+            paths, component=component, variant=variant, allow_torch_files=allow_torch_files, ignore=self.ignore
         )
         self.folders: tuple[ModelFolder, ...] = tuple(folders)
         names = _distinct(self.folders)
@@ -123,14 +123,18 @@ class CheckpointSeeds(TensorSeeds):
         """The numbers low .. high - 1 of a tensor, in a buffer that the next `read` of this seed overwrites."""
         return self._weights[seed].read(name, low, high)
 
+    def dtype_of(self, seed: int, name: str) -> torch.dtype:
+        """The dtype that a tensor has in the files of a seed; what an adapter changes is read in more precision."""
+        return self._weights[seed].tensors[name].dtype
+
     @cached_property
     def digests(self) -> tuple[dict[str, str], ...]:
         """For each of `folders`: the name of each file of weights, relative to the folder -> its SHA-256."""
-        files = [file for folder in self.folders for file in folder.weights]
+        files = [file for folder in self.folders for file in folder.weight_files.values()]
         size = sum(file.stat().st_size for file in files if file.exists())
         with tqdm(total=size, desc="digests", unit="B", unit_scale=True, disable=not self._progress) as bar:
             found = iter(self._cache.digests(files, done=bar.update))
-        return tuple({_inner_name(folder, file): next(found) for file in folder.weights} for folder in self.folders)
+        return tuple({name: next(found) for name in folder.weight_files} for folder in self.folders)
 
     def check_finite(self) -> None:
         """Look for NaN and infinity, which reads everything unless dot products are there already.
@@ -201,7 +205,3 @@ def _distinct(folders: Sequence[ModelFolder]) -> list[str]:
     longer = [f"{folder.path.resolve().parent.name}/{folder.label}" for folder in folders]
     labels = [long if labels.count(label) > 1 else label for label, long in zip(labels, longer, strict=True)]
     return [f"{label} ({i})" if labels.count(label) > 1 else label for i, label in enumerate(labels, start=1)]
-
-
-def _inner_name(folder: ModelFolder, file: Path) -> str:
-    return file.name if folder.path == file else file.relative_to(folder.path).as_posix()

@@ -55,6 +55,10 @@ class ModuleSeeds(TensorSeeds):
         """The numbers low .. high - 1 of a tensor, as a view."""
         return self._flat[seed][name][low:high]
 
+    def dtype_of(self, seed: int, name: str) -> torch.dtype:
+        """The dtype of a tensor."""
+        return self._flat[seed][name].dtype
+
     def gram_table(self) -> GramTable:
         """The Gram matrices of blocks, made in one pass over the seeds."""
         return GramTable.build(self.vectors, self.size)

@@ -49,6 +49,10 @@ class TensorSeeds(ABC):
         """
 
     @abstractmethod
+    def dtype_of(self, seed: int, name: str) -> torch.dtype:
+        """The dtype that a tensor has in a seed, in which it is written; `read` may give it in more precision."""
+
+    @abstractmethod
     def gram_table(self) -> GramTable:
         """The Gram matrices of blocks, made when they are first needed."""
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from evoniche._files import new_folder
 from evoniche.merging import Recipe, Recipes, one_recipe
-from evoniche_torch.files import ModelFolder, TensorInfo
+from evoniche_torch.files import ModelFolder, TensorInfo, model_paths
 from evoniche_torch.models import MERGE_BLOCK, CheckpointSeeds, TensorSeeds
 from evoniche_torch.output.model_card import render_card
 from evoniche_torch.output.output_folder import check_output_folder
@@ -109,7 +109,7 @@ def rewrite_checkpoint(
         FileExistsError: See `write_checkpoint`.
         OSError: See `write_checkpoint`.
     """
-    record.check(seeds, seeds.digests, [folder.path for folder in seeds.folders])
+    record.check(seeds, seeds.digests, [folder.given for folder in seeds.folders])
     return _write(record, seeds, Path(out), record.side_files, overwrite, progress)
 
 
@@ -152,7 +152,7 @@ def _seed_files(seeds: TensorSeeds) -> list[SeedFiles]:
     if not isinstance(seeds, CheckpointSeeds):
         return [SeedFiles(label, None, {}) for label in seeds.all_labels]
     return [
-        SeedFiles(label, folder.path.as_posix(), digests)
+        SeedFiles(label, folder.given.as_posix(), digests)
         for label, folder, digests in zip(seeds.all_labels, seeds.folders, seeds.digests, strict=True)
     ]
 
@@ -184,7 +184,7 @@ def _write(
     source = folders[record.like] if folders else None
     shards = [in_file_order(shard) for shard in split_shards(_tensors(record, seeds), record.shard_size)]
     size = sum(len(encode_header(shard)) + sum(map(bytes_of, shard)) for shard in shards)
-    inputs = [folder.path for folder in folders]
+    inputs = model_paths(folder.given for folder in folders)
     with new_folder(out, check=lambda: check_output_folder(out, overwrite=overwrite, inputs=inputs)) as partial:
         _check_room(partial, size, source)
         digests = copy_side_files(source, partial, dtype=record.dtype) if source else {}
@@ -206,7 +206,7 @@ def _tensors(record: RecipeFile, seeds: TensorSeeds) -> list[TensorInfo]:
     index = seeds.index
     dtype = OUTPUT_DTYPES.get(record.dtype or "")
     merged = {
-        tensor.name: attrs.evolve(tensor, dtype=dtype or seeds.read(record.like, tensor.name, 0, 0).dtype)
+        tensor.name: attrs.evolve(tensor, dtype=dtype or seeds.dtype_of(record.like, tensor.name))
         for tensor in index.merged
     }
     known = merged | {tensor.name: tensor for tensor in index.copied}
@@ -268,7 +268,7 @@ def _check_range(numbers: torch.Tensor, tensor: TensorInfo, recipe: Recipe, seed
 
 
 def _check_room(partial: Path, size: int, source: ModelFolder | None) -> None:
-    others = [source.path / name for name in source.side_files] if source else []
+    others = list(source.copies.values()) if source else []
     needed = size + _SPARE + sum(file.stat().st_size for file in others)
     free = shutil.disk_usage(partial).free
     if free < needed:

@@ -10,7 +10,7 @@ from pathlib import PurePath
 import numpy as np
 
 from evoniche_torch.output.provenance import seed_shares
-from evoniche_torch.output.recipe_file import RecipeFile, Row
+from evoniche_torch.output.recipe_file import RecipeFile, Row, SeedFiles
 
 __all__ = ["render_card"]
 
@@ -35,11 +35,17 @@ def render_card(record: RecipeFile) -> str:
 
 
 def _front_matter(record: RecipeFile) -> str:
-    names = dict.fromkeys(_public_name(seed.path or seed.label) for seed in record.models)
+    names = dict.fromkeys(map(_public_name, (name for seed in record.models for name in _paths(seed))))
     lines = ["---", "base_model:", *(f"- {json.dumps(name, ensure_ascii=False)}" for name in names)]
     lines += ["tags:", "- merge", "- evoniche"]
     lines += [f"library_name: {record.kind}"] if record.kind in _LIBRARIES else []
     return "\n".join([*lines, "---"])
+
+
+def _paths(seed: SeedFiles) -> list[str]:
+    """The path of a model, or of a base and its adapter."""
+    path = seed.path or seed.label
+    return path.split("+") if any(name.startswith("+") for name in seed.files) else [path]
 
 
 def _public_name(path: str) -> str:

@@ -26,10 +26,10 @@ def copy_side_files(source: ModelFolder, target: Path, *, dtype: str | None) -> 
         The name relative to the model's folder -> the SHA-256 of the original.
     """
     digests = {}
-    for name in source.side_files:
+    for name, original in source.copies.items():
         file = target / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source.path / name, file)
+        shutil.copyfile(original, file)
         with file.open("rb") as copy:
             digests[name.as_posix()] = hashlib.file_digest(copy, "sha256").hexdigest()
         if dtype and name == Path(source.component or "", "config.json"):

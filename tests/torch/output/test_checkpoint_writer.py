@@ -409,6 +409,9 @@ class Failing(TensorSeeds):
             raise self.error
         return self.inner.read(seed, name, low, high)
 
+    def dtype_of(self, seed, name):
+        return self.inner.dtype_of(seed, name)
+
     def gram_table(self):
         return self.inner.gram_table()
 

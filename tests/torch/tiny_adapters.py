@@ -1,0 +1,34 @@
+"""Tiny adapters (LoRA) on disk, made by peft: `from tiny_adapters import adapter_folder`."""
+
+import warnings
+
+import torch
+
+
+def trained(model, seed):
+    """Give every part of an adapter numbers as training leaves them, none of them zero."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad or "lora_" in name:
+            noise = torch.randn(parameter.shape, generator=generator)
+            with torch.no_grad():
+                if "magnitude" in name:
+                    parameter.mul_(1 + 0.2 * noise.abs())
+                else:
+                    parameter.add_(0.3 * noise)
+    return model
+
+
+def adapter_folder(path, base, seed=0, *, kind="AutoModelForCausalLM", **config):
+    """An adapter over a model on disk, as peft saves it; returns its folder and the model with it merged in."""
+    import transformers
+    from peft import LoraConfig, get_peft_model
+
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # of peft, about tied and transposed weights
+        torch.manual_seed(seed)
+        model = getattr(transformers, kind).from_pretrained(base) if isinstance(kind, str) else kind(base)
+        wrapped = trained(get_peft_model(model, LoraConfig(**{"r": 3, "lora_alpha": 5, **config})), seed)
+        wrapped.save_pretrained(path)
+        merged = wrapped.merge_and_unload().state_dict()
+    return path, {name: tensor.clone() for name, tensor in merged.items()}
