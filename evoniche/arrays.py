@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import device, is_array_api_obj, is_torch_array
 from numpy.typing import NDArray
 
-__all__ = ["detached", "device", "fitted", "is_array_api_obj", "is_floating", "like", "masked", "namespace",
+__all__ = ["bits", "detached", "device", "fitted", "is_array_api_obj", "is_floating", "like", "masked", "namespace",
            "to_numpy"]
 
 
@@ -22,6 +22,11 @@ def namespace(*arrays: Any) -> Any:
     return array_api_compat.numpy
 
 
+def bits(array: Any) -> int:
+    """Return the number of bits of a floating-point number in an array."""
+    return 8 * array.dtype.itemsize if type(array) is np.ndarray else int(namespace(array).finfo(array.dtype).bits)
+
+
 def is_floating(batch: Any) -> bool:
     """Tell whether an array holds real floating-point numbers."""
     if isinstance(batch, np.ndarray):
@@ -31,7 +36,7 @@ def is_floating(batch: Any) -> bool:
 
 def to_numpy(values: Any) -> NDArray[Any]:
     """Return values as a numpy array, from whatever device; half precision of torch becomes single."""
-    if is_torch_array(values):
+    if type(values) is not np.ndarray and is_torch_array(values):
         values = values.detach().cpu()
         values = values.float() if is_floating(values) and values.itemsize < 4 else values
         return np.asarray(values.numpy())
@@ -51,7 +56,7 @@ def like(values: Any, template: Any, dtype: Any = None) -> Any:
 
 def detached(array: Any) -> Any:
     """Return the array without torch's record of how it was computed."""
-    return array.detach() if is_torch_array(array) else array
+    return array.detach() if type(array) is not np.ndarray and is_torch_array(array) else array
 
 
 def fitted(values: Any, template: Any, what: str) -> Any:
@@ -91,6 +96,8 @@ def fitted(values: Any, template: Any, what: str) -> Any:
 
 def masked(values: Any) -> NDArray[np.bool_] | None:
     """Return the mask of a masked numpy array, or of a list of them; None if no value is masked."""
+    if type(values) is np.ndarray:
+        return None
     if isinstance(values, np.ma.MaskedArray):
         return np.ma.getmaskarray(values) if np.ma.is_masked(values) else None
     nested = values if isinstance(values, list | tuple) else ()

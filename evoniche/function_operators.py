@@ -135,7 +135,8 @@ class FunctionSelector(Selector):
         Raises:
             ValueError: The function returns another shape, or positions that nobody has.
         """
-        return _positions(self.function(population, n, rng), n, population, self.function)
+        chosen = self.function(population, n, rng)
+        return _positions(chosen, n, population, f"the selector {_name(self.function)}")
 
 
 @final
@@ -157,7 +158,8 @@ class FunctionMateSelector(MateSelector):
         Raises:
             ValueError: The function returns another shape, or positions that nobody has.
         """
-        return _positions(self.function(population, first.copy(), rng), len(first), population, self.function)
+        chosen = self.function(population, first.copy(), rng)
+        return _positions(chosen, len(first), population, f"the mate selector {_name(self.function)}")
 
 
 @final
@@ -256,9 +258,9 @@ def _batch(genomes: list[Any], template: Batch, function: Any, what: str) -> Bat
     return stack(genomes, template)
 
 
-def _positions(chosen: Any, n: int, population: Population, function: Any) -> NDArray[np.intp]:
+def _positions(chosen: Any, n: int, population: Population, name: str) -> NDArray[np.intp]:
     array = to_numpy(chosen)
-    what = f"{_name(function)} must return {n} positions of members"
+    what = f"{name} must return {n} positions of members"
     if array.shape != (n,) or array.dtype.kind not in "iu":
         raise ValueError(f"{what}, integers of shape ({n},), got {_described(array)}.")
     if n and not 0 <= array.min() <= array.max() < len(population):

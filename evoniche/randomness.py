@@ -122,16 +122,16 @@ def weighted_indices(weights: NDArray[np.floating], n: int, *, rng: Generator) -
     """
     if weights.ndim == 2 and len(weights) == 1:
         weights = weights[0]
-    cumulated = np.cumsum(np.asarray(weights, dtype=np.float64), axis=-1)  # (members,) or (n, members)
+    cumulated = weights.cumsum(axis=-1, dtype=np.float64)  # (members,) or (n, members)
     total = cumulated[..., -1]
     spin = rng.random(n)
     if cumulated.ndim == 1:
         if total <= 0:
             return (spin * len(cumulated)).astype(np.intp)
         # The bound keeps a spin that rounds up to the total on the last member that has any weight.
-        return np.minimum(
-            np.searchsorted(cumulated, spin * total, side="right"), np.searchsorted(cumulated, total)
-        ).astype(np.intp)
+        last = cumulated.searchsorted(total)
+        single: NDArray[np.intp] = np.minimum(cumulated.searchsorted(spin * total, side="right"), last)
+        return single
     empty = total <= 0
     if empty.any():
         cumulated[empty] = np.arange(1, cumulated.shape[1] + 1)

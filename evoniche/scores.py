@@ -54,11 +54,12 @@ def read_scores(scores: Any, ids: Sequence[int], like: NDArray[np.floating] | No
     dtype = _precision(array.dtype) if like is None else like.dtype
     if array.dtype.kind == "b":
         return array.astype(dtype)
+    given = array
     with np.errstate(over="ignore"):
         array = array.astype(dtype, copy=False)
     wrong = ~(np.isfinite(array) & (array >= 0))
     if wrong.any():
-        _refuse(array, wrong, ids)
+        _refuse(given, wrong, ids)
     with np.errstate(over="ignore"):
         huge = ~np.isfinite(array.sum(axis=1, dtype=np.float64) * _ROOM)
     if huge.any():
@@ -86,7 +87,9 @@ def read_importance(importance: Any) -> NDArray[np.float64] | None:
 
 def _refuse(array: NDArray[Any], wrong: NDArray[np.bool_], ids: Sequence[int]) -> NoReturn:
     row, case = map(int, np.argwhere(wrong)[0])
-    value = "a masked score" if np.ma.is_masked(array) else array[row, case]
+    value = "a masked score" if np.ma.is_masked(array) else str(array[row, case])
+    if not np.ma.is_masked(array) and 0 <= array[row, case] < np.inf:
+        value += " (too large for single precision, which the first scores have decided)"
     raise ValueError(f"scores must be finite and >= 0, got {value} for child {ids[row]}, case {case}: "
                      "the population is unchanged and the child can be told again.")
 

@@ -55,15 +55,15 @@ def breed(
     Returns:
         n genomes, and the ids of first parent and mate, shape (n, 2), -1 where there was no mate.
     """
+    genomes, ids = population.genomes, population.ids
     first = parts.selector.select(population, n, rng=rng)
-    genomes = take(population.genomes, first)
     parents = np.full((n, 2), NOBODY)
-    parents[:, 0] = population.ids[first]
+    parents[:, 0] = ids[first]
     if parts.crossover is None:
-        return vary(parts, genomes, None, template, rng=rng), parents
+        return vary(parts, take(genomes, first), None, template, rng=rng), parents
     second = parts.mates.mates(population, first, rng=rng)
-    parents[:, 1] = population.ids[second]
-    return vary(parts, genomes, take(population.genomes, second), template, rng=rng), parents
+    parents[:, 1] = ids[second]
+    return vary(parts, take(genomes, first), take(genomes, second), template, rng=rng), parents
 
 
 def vary(parts: Parts[Any], a: Batch, b: Batch | None, template: Batch, *, rng: Generator) -> Batch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, final
 
-import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -242,7 +241,7 @@ class Evolution(Generic[G]):
         genomes = conform(children.genomes, len(ids), self._initial, "the genomes told")
         before = population.scores if len(population) else None
         rows = read_scores(scores, ids, before)
-        offspring = attrs.evolve(children, genomes=genomes, scores=rows)
+        offspring = children.told(genomes, rows)
         if before is None:
             breeders = min(len(self._initial), population.limit)
             rehearse_on_scores(self.parts, offspring, population.importance, breeders)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evoniche.batches import Batch, take
 from evoniche.distances import distances
+from evoniche.crossovers import SplitSlerpCrossover
 from evoniche.evolution.breeding import vary
 from evoniche.evolution.parts import Parts
 from evoniche.population import Offspring, Population
@@ -32,7 +33,12 @@ def rehearse_on_genomes(parts: Parts[Any], initial: Batch, seed: int) -> None:
     """
     a, b = take(initial, [0]), take(initial, [len(initial) - 1])
     with _rehearsal("before the first genome is scored"):
-        child = vary(parts, a, b, initial, rng=generator(seed))
+        try:
+            child = vary(parts, a, b, initial, rng=generator(seed))
+        except ValueError as error:
+            if isinstance(parts.crossover, SplitSlerpCrossover):
+                error.add_note("without crossover=..., it is M2N2's SplitSlerpCrossover, which merges vectors of floats.")
+            raise
         for part in (parts.sharing, parts.selector, parts.mates, parts.replacement):
             measure = getattr(part, "distance", None)
             if measure is not None and not isinstance(measure, str):

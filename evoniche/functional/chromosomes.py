@@ -120,16 +120,17 @@ class Chromosomes:
         several = split.ndim == 3
         points = split if several else split[..., None]  # (n, count, splits)
         most = self.sizes if several else np.maximum(self.sizes - 1, 1)
-        if split.size and not (np.all(points >= 1) and np.all(points <= most[:, None])):
+        if not ((points >= 1) & (points <= most[:, None])).all():
             allowed = ", ".join(map(str, most if several else self.sizes - 1))
             raise ValueError(f"split must be from 1 to {'size' if several else 'size - 1'} = {allowed}, "
                              f"got {split.ravel().tolist()}.")
         n = len(split)
         if len(self.labels) == 1:  # all in one
             bounds = np.zeros((n, points.shape[2] + 2), dtype=np.int64)
-            bounds[:, 1:-1], bounds[:, -1] = np.sort(points[:, 0], axis=1), self.size
-            parts = np.broadcast_to(np.arange(points.shape[2] + 1), (n, points.shape[2] + 1))
-            return bounds, np.zeros(parts.shape, dtype=np.int64), parts
+            bounds[:, 1:-1], bounds[:, -1] = points[:, 0], self.size
+            bounds.sort(axis=1)
+            labels = np.zeros((n, points.shape[2] + 1), dtype=np.int64)
+            return bounds, labels, labels + np.arange(points.shape[2] + 1)
         where = self._positions(points)  # (n, count, splits)
         bounds = np.sort(np.concatenate([np.broadcast_to(self.boundaries, (n, len(self.boundaries))),
                                          where.reshape(n, -1)], axis=1), axis=1)  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from array_api_compat import device
 from numpy.typing import ArrayLike
 
-from evoniche.arrays import is_floating, like, namespace, to_numpy
+from evoniche.arrays import bits, is_floating, like, namespace, to_numpy
 from evoniche.batches import take
 
 __all__ = [
@@ -124,7 +124,7 @@ def case_weights(load: Array, capacity: Array, *, alpha: float = 1.0, eps: float
     else:
         with np.errstate(over="ignore"):  # what is worth nothing any more
             price = load**alpha + eps
-    if eps >= max(_SAFE, xp.finfo(load.dtype).smallest_normal):
+    if eps >= _SAFE and bits(load) >= 32:
         return capacity / price
     # The largest number of the precision where the quotient would be beyond: times a score, it is at most c_j.
     largest = xp.finfo(capacity.dtype).max
@@ -294,7 +294,8 @@ def _resources(
 ) -> tuple[Array, Array | None, Array]:
     """Load, floor (the worst score of each case; None unless relative) and capacity, each of shape (cases,)."""
     xp = namespace(scores)
-    c = case_capacity(scores, capacity)
+    plain = isinstance(capacity, str) and capacity == "one"
+    c = like(1, scores) if plain else case_capacity(scores, capacity)  # (), which counts for all cases, or (cases,)
     load = case_load(scores) if load is None else load
     floor = xp.min(scores, axis=0) if relative else None
     if relative and isinstance(capacity, str) and capacity == "max":

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoniche.arrays import like, namespace, to_numpy
+from evoniche.arrays import bits, like, namespace, to_numpy
 from evoniche.functional.chromosomes import Chromosomes
 from evoniche.functional.vectors import is_vectors
 
@@ -25,6 +25,9 @@ Array = Any
 Floats = NDArray[np.float64]
 Dots = tuple[Floats, Floats, Floats]
 Angle = Literal["whole", "part"]
+
+_MANY = 8
+"""From this many pieces on, weights for every number of the genome cost less than one step for each piece."""
 
 
 def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array, *, eps: float | None = None) -> tuple[Array, Array]:
@@ -60,10 +63,8 @@ def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array, *, eps: float | Non
     eps = float(xp.finfo(aa.dtype).eps) if eps is None else eps
     linear = (sine <= 1e-6) | (cosine <= 1e-5 * (eps / 2**-23) - 1)
     sine = xp.where(linear, one, sine)
-    return (
-        xp.where(linear, 1 - t, xp.sin((1 - t) * omega) / sine),
-        xp.where(linear, t, xp.sin(t * omega) / sine),
-    )
+    rest = 1 - t
+    return xp.where(linear, rest, xp.sin(rest * omega) / sine), xp.where(linear, t, xp.sin(t * omega) / sine)
 
 
 def lerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None = None) -> Array:
@@ -169,8 +170,7 @@ def split_slerp(
 
 def _eps(a: Array) -> float:
     """Return the machine epsilon of dot products: single precision for halves, double precision for `Vectors`."""
-    double = is_vectors(a) or namespace(a).finfo(a.dtype).bits > 32
-    return 2.0 ** (-52 if double else -23)
+    return 2.0 ** (-52 if is_vectors(a) or bits(a) > 32 else -23)
 
 
 def _chromosomes(chromosomes: Chromosomes | None, a: Array) -> Chromosomes:
@@ -187,7 +187,7 @@ def _ratios(t: ArrayLike, chromosomes: Chromosomes) -> Floats:
 
 
 def _rows(bounds: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    return np.broadcast_to(bounds, (n, len(bounds)))
+    return bounds[None, :].repeat(n, axis=0)
 
 
 def _of_groups(values: Floats, groups: NDArray[np.int64]) -> Floats:
@@ -222,36 +222,38 @@ def _dots(a: Array, b: Array, bounds: NDArray[np.int64]) -> Dots:
         known: Dots = a.dots(b, bounds)
         return known
     xp = namespace(a, b)
-    if xp.finfo(a.dtype).bits < 32:  # a dot product rounded to 8 or 11 bits would bend the angle
+    if bits(a) < 32:  # a dot product rounded to 8 or 11 bits would bend the angle
         a, b = xp.astype(a, xp.float32), xp.astype(b, xp.float32)
-
-    def dots(a: Array, b: Array) -> Floats:
-        return np.stack([to_numpy(xp.vecdot(*pair)) for pair in ((a, a), (a, b), (b, b))]).astype(np.float64)
-
-    if len(bounds) and (bounds == bounds[0]).all():
-        found = np.stack([dots(a[:, start:stop], b[:, start:stop]) for start, stop in pairwise(bounds[0])], axis=-1)
-    else:
-        found = np.zeros((3, len(bounds), bounds.shape[1] - 1))
-        for i, row in enumerate(bounds):
-            for j, (start, stop) in enumerate(pairwise(row)):
-                found[:, i, j] = dots(a[i, start:stop], b[i, start:stop])
+    found = np.zeros((3, len(bounds), bounds.shape[1] - 1))
+    for rows, row in [(slice(None), bounds[0])] if _alike(bounds) else enumerate(bounds):
+        for j, (start, stop) in enumerate(pairwise(row.tolist())):
+            x, y = a[rows, start:stop], b[rows, start:stop]
+            for dots, pair in zip(found, ((x, x), (x, y), (y, y)), strict=True):
+                dots[rows, j] = to_numpy(xp.vecdot(*pair))
     return found[0], found[1], found[2]
+
+
+def _alike(bounds: NDArray[np.int64]) -> bool:
+    """Tell whether all rows are cut at the same places."""
+    return len(bounds) == 1 or (len(bounds) > 1 and bool((bounds == bounds[0]).all()))
 
 
 def _blend(a: Array, b: Array, bounds: NDArray[np.int64], wa: Floats, wb: Floats) -> Array:
     """Compute a wa + b wb with weights (n, pieces), constant in each piece, rounded once to the dtype of a."""
     if is_vectors(a):
         return a.blend(b, bounds, wa, wb)
-    xp = namespace(a, b)
-    precision = a.dtype if xp.finfo(a.dtype).bits >= 32 else xp.float32
-    lengths = None if wa.shape[1] == 1 else like(np.diff(bounds).ravel(), a, xp.int64)
-
-    def along(weights: Floats) -> Array:  # (n, pieces) -> (n, size), or (n, 1) where they are constant
-        weights = like(weights, a, precision)
-        if lengths is None:
-            return weights
-        return xp.reshape(xp.repeat(xp.reshape(weights, (-1,)), lengths), a.shape)
-
-    child = xp.astype(a, precision, copy=False) * along(wa)
-    child += xp.astype(b, precision, copy=False) * along(wb)
-    return xp.astype(child, a.dtype, copy=False)
+    xp, dtype = namespace(a, b), a.dtype
+    precision = dtype if bits(a) >= 32 else xp.float32
+    wa, wb = like(wa, a, precision), like(wb, a, precision)
+    if precision != dtype:
+        a, b = xp.astype(a, precision), xp.astype(b, precision)
+    if wa.shape[1] < _MANY and _alike(bounds):
+        child = xp.empty_like(a)
+        for j, (start, stop) in enumerate(pairwise(bounds[0].tolist())):
+            child[:, start:stop] = a[:, start:stop] * wa[:, j : j + 1]
+            child[:, start:stop] += b[:, start:stop] * wb[:, j : j + 1]
+    else:
+        lengths = like((bounds[:, 1:] - bounds[:, :-1]).ravel(), a, xp.int64)
+        child = a * xp.reshape(xp.repeat(xp.reshape(wa, (-1,)), lengths), a.shape)
+        child += b * xp.reshape(xp.repeat(xp.reshape(wb, (-1,)), lengths), a.shape)
+    return child if precision == dtype else xp.astype(child, dtype)

@@ -13,6 +13,10 @@ from evoniche.functional.niches import CAPACITY, EPS, Capacity, case_capacity, c
 
 __all__ = ["survivors"]
 
+_ALL = slice(None)
+_MANY = 4
+"""Where more than one in so many members may be the least fit, the fitness of all is computed."""
+
 
 def survivors(
     scores: NDArray[np.generic],
@@ -62,14 +66,18 @@ def survivors(
     if binary is None:
         binary = bool(((values == 0) | (values == 1)).all())
     cases = _Cases(values, alpha, capacity, eps, load, importance, binary)
-    bounds = cases.fitness(np.arange(len(values))).astype(np.float64)  # what each member's fitness is at least
+    bounds = cases.fitness().astype(np.float64)  # what each member's fitness is at least
     if protected is not None:
         bounds[protected] = np.inf
     for _ in range(len(values) - k):
         least = cases.fitness(bounds.argmin())
         (looked_at,) = (bounds <= least).nonzero()
-        bounds[looked_at] = fitness = cases.fitness(looked_at)
-        leaver = int(looked_at[fitness.argmin()])
+        if _MANY * len(looked_at) > len(bounds):  # to read all rows is faster than to copy so many
+            np.copyto(bounds, cases.fitness(), where=np.isfinite(bounds))
+            leaver = int(bounds.argmin())
+        else:
+            bounds[looked_at] = fitness = cases.fitness(looked_at)
+            leaver = int(looked_at[fitness.argmin()])
         bounds[leaver] = np.inf
         cases.leave(leaver, bounds)
     return np.sort(cases.alive)
@@ -106,7 +114,7 @@ class _Cases:
         """Positions of those who are left."""
         return self.order[: self.left]
 
-    def fitness(self, positions: NDArray[np.intp] | np.intp) -> NDArray[np.floating]:
+    def fitness(self, positions: NDArray[np.intp] | np.intp | slice = _ALL) -> NDArray[np.floating]:
         """As in `shared_fitness`, row by row."""
         fitness: NDArray[np.floating] = np.vecdot(self.scores[positions], self.weights)
         return fitness
@@ -118,12 +126,15 @@ class _Cases:
         place, last = self.places[leaver], self.order[self.left]
         self.order[place], self.places[last] = last, place
         self.load = self.load.without(row[None, :], self.left, lambda: self.scores[self.alive], binary=self.binary)
+        highest = None
         if self.follows:
+            highest = self.capacity.copy()
             self._lower_capacity(row)
         before, self.weights = self.weights, self._weights()
         (cheaper,) = (self.weights < before).nonzero()
         if len(cheaper):
-            self._lower(bounds, cheaper, before)
+            most = self.scores[:, cheaper].max(axis=0) if highest is None else highest[cheaper]
+            self._lower(bounds, most.astype(np.float64), before[cheaper], self.weights[cheaper])
 
     def _weights(self) -> NDArray[np.floating]:
         c = self.capacity if self.importance is None else self.capacity * self.importance
@@ -142,12 +153,17 @@ class _Cases:
             self.capacity[lost] = most = rest.max(axis=1)
             self.holders[lost] = (rest == most[:, None]).sum(axis=1)
 
-    def _lower(self, bounds: NDArray[np.float64], cheaper: NDArray[np.intp], before: NDArray[np.floating]) -> None:
-        """Take from all bounds what the highest scores on these cases lose, and what rounding may make of it."""
-        most = self.scores[:, cheaper].max(axis=0).astype(np.float64)
+    def _lower(
+        self,
+        bounds: NDArray[np.float64],
+        most: NDArray[np.float64],
+        before: NDArray[np.floating],
+        after: NDArray[np.floating],
+    ) -> None:
+        """Take from all bounds what the highest scores on some cases lose, and what rounding may make of it."""
         rounding, underflow = self.rounding
         with np.errstate(over="ignore"):
-            loss = (1 + rounding) * float(most @ (before[cheaper].astype(np.float64) - self.weights[cheaper]))
+            loss = (1 + rounding) * float(most @ (before.astype(np.float64) - after))
             bounds *= 1 - rounding
             bounds -= min(loss, float(np.finfo(np.float64).max))  # so that the infinite ones stay infinite
             bounds *= 1 - rounding

@@ -32,7 +32,8 @@ class RealGenome(ArrayGenome):
     Args:
         length: The number of genes in a genome, >= 1.
         std: The standard deviation of random genes, > 0: without bounds, they are drawn from N(0, std**2).
-        bounds: (low, high), each one number or one for each gene. Random genes are drawn uniformly between them.
+        bounds: (low, high), each one number or one for each gene; not one pair for each gene, as SciPy has it. Random
+            genes are drawn uniformly between them.
         boundary: What happens to a gene that an operator has put outside of its bounds. "reflect" mirrors it at the
             bound, which keeps small steps small; "clip" puts it on the bound, where genes then pile up; "resample"
             draws it uniformly from the whole range, as SciPy's differential evolution does.

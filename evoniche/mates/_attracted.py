@@ -49,8 +49,9 @@ def attracted(
 def _of_all(population: Population, first: NDArray[np.intp], *, rng: Generator, **pricing: Any) -> NDArray[np.intp]:
     """Draw from the attraction of all members to each first parent."""
     weights = functional.attraction(population.scores, first, binary=population.binary, **pricing)  # (n, members)
-    unattracted = np.flatnonzero(~weights.any(axis=1))
-    if len(unattracted):
+    attracts = weights.any(axis=1)
+    if not attracts.all():
+        unattracted = np.flatnonzero(~attracts)
         weights[unattracted] = population.fitness
         weights[unattracted, first[unattracted]] = 0
         # Nobody else has any fitness: draw uniformly among the others.

@@ -47,4 +47,6 @@ class GaussianMutation(Mutation):
         noise *= self.std
         if self.rate < 1:
             noise *= rng.random(shape) < self.rate
-        return genomes + like(noise, genomes)
+        children = like(noise, genomes)
+        children += genomes
+        return children

@@ -90,6 +90,10 @@ class Offspring:
             parents=(mother, father),
         )
 
+    def told(self, genomes: Batch, scores: NDArray[np.floating]) -> Offspring:
+        """Return the same children with their scores, shape (n, cases), and with genomes as they were told."""
+        return Offspring(genomes, self.ids, self.parents, self.ask, self.seed, scores, self.origin)
+
     def take(self, positions: ArrayLike) -> Offspring:
         """Return the children at some positions (or where a mask is True), so that they can be told separately.
 

@@ -19,6 +19,8 @@ from evoniche.scores import read_importance, read_scores
 
 __all__ = ["NOBODY", "Individual", "Offspring", "Population"]
 
+_NO_SCORES = np.zeros((0, 0))
+_NO_LINEAGE = np.zeros((0, 3), dtype=np.int64)
 _NOTHING: Mapping[Any, Any] = {}
 
 _SHARING = 2
@@ -137,7 +139,7 @@ class Population:
     @property
     def scores(self) -> NDArray[np.floating]:
         """The scores S of the members, shape (members, cases)."""
-        scores: NDArray[np.floating] = self._column(0, np.zeros((0, 0)))
+        scores: NDArray[np.floating] = self._column(0, _NO_SCORES)
         return scores
 
     @property
@@ -379,7 +381,7 @@ class Population:
     @property
     def _lineage(self) -> NDArray[np.int64]:
         """The ids and the parents, shape (members, 3)."""
-        lineage: NDArray[np.int64] = self._column(2, np.zeros((0, 3), dtype=np.int64))
+        lineage: NDArray[np.int64] = self._column(2, _NO_LINEAGE)
         return lineage
 
     def _column(self, index: int, empty: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 import attrs
-import numpy as np
 
 from evoniche.roles import Replacement
 
@@ -42,5 +41,5 @@ class WorstReplacement(Replacement):
 def _worst(population: Population) -> int:
     """Return the position of the least fit member, of equals the oldest."""
     fitness = population.fitness
-    equals = np.flatnonzero(fitness == fitness.min())
+    equals = (fitness == fitness.min()).nonzero()[0]
     return int(equals[population.ids[equals].argmin()])
