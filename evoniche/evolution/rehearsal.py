@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche.batches import Batch, take
-from evoniche.distances import distances
 from evoniche.crossovers import SplitSlerpCrossover
+from evoniche.distances import distances
 from evoniche.evolution.breeding import vary
 from evoniche.evolution.parts import Parts
 from evoniche.population import Offspring, Population
@@ -37,7 +37,7 @@ def rehearse_on_genomes(parts: Parts[Any], initial: Batch, seed: int) -> None:
             child = vary(parts, a, b, initial, rng=generator(seed))
         except ValueError as error:
             if isinstance(parts.crossover, SplitSlerpCrossover):
-                error.add_note("without crossover=..., it is M2N2's SplitSlerpCrossover, which merges vectors of floats.")
+                error.add_note("without crossover=..., it is M2N2's SplitSlerpCrossover, which merges float vectors.")
             raise
         for part in (parts.sharing, parts.selector, parts.mates, parts.replacement):
             measure = getattr(part, "distance", None)
