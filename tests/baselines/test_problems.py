@@ -5,6 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.stats
+from formula_bias import walksat_flips
 
 from evoniche import Evolution
 from evoniche.algorithms import m2n2
@@ -16,6 +18,7 @@ from evoniche.replacements import GenerationalReplacement
 from evoniche.selectors import RouletteSelector, TournamentSelector
 from evoniche.sharing import AntigenSharing, ImplicitSharing, RawSharing
 from evoniche.testing import check_crossover, check_genome, check_mutation, check_scorer
+from evoniche_baselines.problems import random_formula
 from evoniche_baselines.problems.coverage import SubsetCrossover, SubsetGenome, best_coverage, coverage
 from evoniche_baselines.problems.diagnostics import KINDS, DiagnosticScorer, ReboundMutation, diagnostics
 from evoniche_baselines.problems.digits import DigitsScorer, digits, published_experts
@@ -27,6 +30,7 @@ from evoniche_baselines.problems.niches import niches
 PROBLEMS = {
     "immune": immune,
     "max-sat": lambda: max_sat(variables=20),
+    "complementary": lambda: max_sat(variables=20, draw="complementary"),
     "specialists": lambda: max_sat(variables=20, specialists=3),
     "coverage": lambda: coverage(sites=12, chosen=3, customers=30),
     "niches": lambda: niches(shared=5),
@@ -91,7 +95,7 @@ def test_another_instance_is_another_problem(make):
 def test_a_run_with_the_number_of_the_instance_does_not_begin_with_the_solution():
     for number in range(5):
         _, hidden = planted(50, 4.26, number)
-        genomes = max_sat(50, instance=number).genome.sample(20, rng=generator(number))
+        genomes = max_sat(50, instance=number, draw="planted").genome.sample(20, rng=generator(number))
         assert (genomes != hidden).sum(axis=1).min() > 5
 
 
@@ -166,10 +170,62 @@ def test_clauses_are_scored_as_they_read():
     np.testing.assert_array_equal(formula.score(assignments), expected)
 
 
+@pytest.mark.parametrize("ratio", [4.26, 6.0])
+def test_uniform_formulas_are_all_that_can_be_satisfied(ratio, monkeypatch):
+    # Against an enumeration: no formula is passed over that has a solution, and none is kept without.
+    every = np.array([*itertools.product([False, True], repeat=8)])
+    tried = []
+    solve = random_formula._solve
+    monkeypatch.setattr(random_formula, "_solve", lambda formula: tried.append(formula) or solve(formula))
+    for instance in range(20):
+        tried.clear()
+        formula, solution = random_formula.uniform.__wrapped__(8, ratio, instance)
+        assert all(satisfied(formula.clauses, solution))
+        assert not any(other.score(every).all(axis=1).any() for other in tried[:-1])
+        assert tried[-1] == formula
+        assert len(formula) == round(8 * ratio)
+    assert max_sat(8, ratio, instance=3).scorer == random_formula.uniform(8, ratio, 3)[0]
+
+
+def test_clauses_are_uniform():
+    literals = np.array([random_formula.uniform(50, 3, i)[0].clauses for i in range(40)])  # hardly any is passed over
+    assert all(len(set(map(abs, clause))) == 3 for clause in literals.reshape(-1, 3).tolist())
+    counts = np.unique_counts(literals).counts
+    assert len(counts) == 100
+    assert scipy.stats.chisquare(counts).pvalue > 0.01
+
+
+def test_a_hidden_complement_leaves_no_trace():
+    agree = {}
+    for name in ("complementary", "planted"):
+        formulas = [random_formula.DRAWS[name](100, 4.26, i) for i in range(10)]
+        agree[name] = np.mean([(s[np.abs(f._literals) - 1] == (f._literals > 0)).mean() for f, s in formulas])
+        for formula, solution in formulas:
+            assert formula.score(solution[None]).all()
+            assert formula.score(~solution[None]).all() == (name == "complementary")
+    assert agree["planted"] == pytest.approx(4 / 7, abs=0.01)  # 12,780 literals: the standard error is .0044
+    assert agree["complementary"] == pytest.approx(1 / 2, abs=0.01)
+
+
+def test_uniform_formulas_are_harder_than_planted_ones():
+    flips = {name: [walksat_flips(random_formula.DRAWS[name](60, 4.26, i)[0], i) for i in range(20)]
+             for name in ("uniform", "planted")}
+    assert np.median(flips["uniform"]) > 1.5 * np.median(flips["planted"])
+
+
+def test_what_cannot_be_satisfied_is_refused(monkeypatch):
+    monkeypatch.setattr(random_formula, "_ATTEMPTS", 5)
+    with pytest.raises(ValueError, match=r"ratio must be one .* none of 5 formulas of 20 variables with ratio 20 can"):
+        max_sat(20, ratio=20)
+    assert max_sat(20, ratio=20, draw="complementary").name == (
+        "max-sat (20 variables, 400 clauses, instance 0, complementary)")
+
+
 @pytest.mark.parametrize("variables", [50, 100, 250])
 def test_the_hidden_assignment_satisfies_all(variables):
     formula, hidden = planted(variables, 4.26, 3)
-    assert len(formula) == round(4.26 * variables) == max_sat(variables, instance=3).cases
+    assert formula == max_sat(variables, instance=3, draw="planted").scorer
+    assert len(formula) == round(4.26 * variables)
     assert all(len({*map(abs, clause)}) == 3 for clause in formula.clauses)
     assert all(satisfied(formula.clauses, hidden))
     assert 0.3 < hidden.mean() < 0.7
@@ -255,7 +311,9 @@ def test_a_file_that_is_not_there():
         max_sat(file="nowhere.cnf")
 
 
-@pytest.mark.parametrize("options", [{"variables": 2}, {"ratio": 0}, {"instance": -1}, {"specialists": 1}])
+@pytest.mark.parametrize(
+    "options", [{"variables": 2}, {"ratio": 0}, {"instance": -1}, {"specialists": 1}, {"draw": "easy"}]
+)
 def test_wrong_options_of_max_sat(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         max_sat(**options)

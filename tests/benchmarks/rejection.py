@@ -23,8 +23,8 @@ SEEDS = 3
 PROBLEMS = {
     "digits from scratch": digits(),
     "digits from experts": digits("experts"),
-    "max-sat, 100 variables, 426 clauses": max_sat(),
-    "max-sat, two specialists": max_sat(specialists=2),
+    "max-sat, 100 variables, 426 clauses": max_sat(draw="planted"),
+    "max-sat, two specialists": max_sat(specialists=2, draw="planted"),
     "coverage, 5 of 50 sites, 200 customers": coverage(),
 }
 

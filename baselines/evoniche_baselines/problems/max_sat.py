@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -15,12 +16,11 @@ from evoniche.mutations import BitFlipMutation
 from evoniche.randomness import generator
 from evoniche_baselines.problem import Problem
 from evoniche_baselines.problems.formula import Formula, read_dimacs, write_dimacs
+from evoniche_baselines.problems.random_formula import DRAWS, planted
 
 __all__ = ["Formula", "max_sat", "planted", "read_dimacs", "specialist_assignments", "write_dimacs"]
 
-# An instance must share no random number with a run whose seed is the same, or the hidden assignment, which is drawn
-# first, would be the first random genome.
-_FORMULA, _SPECIALISTS = tuple(b"max-sat formula"), tuple(b"max-sat specialists")
+_SPECIALISTS = tuple(b"max-sat specialists")  # no random number of a run, nor of the formula
 _FLIPS = 100_000  # of a local search; at half of the clauses some hundred do
 
 
@@ -30,13 +30,14 @@ def max_sat(
     instance: int = 0,
     file: str | None = None,
     specialists: int | bool = 0,
+    draw: Literal["uniform", "complementary", "planted"] = "uniform",
 ) -> Problem:
     """Make a Max-3-SAT problem of a satisfiable formula.
 
     The default ratio, 4.26 clauses a variable, is where such formulas are hardest (Mitchell 1992). A clause is a case,
-    and the target is to satisfy all. The formula is drawn (see `planted`) or read from a file. A child takes each
-    variable from either parent; then one variable flips on average. Assignments of one niche differ in less than a
-    tenth of the variables, where two random ones differ in half.
+    and the target is to satisfy all. The formula is drawn (see `random_formula`) or read from a file. A child takes
+    each variable from either parent; then one variable flips on average. Assignments of one niche differ in less than
+    a tenth of the variables, where two random ones differ in half.
 
     With specialists, a run begins with assignments that each satisfy all clauses of a part of their own (a half of
     them for two), like experts that are to be merged; see `specialist_assignments`. There is no mutation, so the
@@ -49,19 +50,26 @@ def max_sat(
         instance: The number of the draw, of the formula and of the specialists.
         file: A DIMACS file (cnf) with a formula, in place of a drawn one; `variables` and `ratio` are then ignored.
         specialists: The number of specialists, >= 2; 0 means none, True means 2.
+        draw: How a formula is drawn. "uniform": uniformly, and a SAT solver proves that it is satisfiable.
+            "complementary": it hides a solution and its complement, for sizes that no solver masters. "planted": it
+            hides one solution, to which its clauses point, so it is easier; this was the only way once.
 
     Raises:
-        ValueError: A number is out of range, the file is missing or not in the format, or no solution is found of
-            which the specialists could be made.
+        ValueError: An argument is none of these, a number is out of range, the file is missing or not in the format,
+            or no solution is found of which the specialists could be made.
+        ImportError: A formula is drawn uniformly, and python-sat is missing.
 
     >>> max_sat(variables=20, specialists=2).initial.shape
     (2, 20)
     """
     whole_number("instance", instance, 0)
     count = 2 if specialists is True else whole_number("specialists", specialists, 2) if specialists else 0
+    if draw not in DRAWS:
+        raise ValueError(f"draw must be one of {', '.join(DRAWS)}, got {draw!r}.")
     if file is None:
-        formula, solution = planted(variables, ratio, instance)
-        name = f"{variables} variables, {len(formula)} clauses, instance {instance}"
+        formula, solution = DRAWS[draw](variables, ratio, instance)
+        how = "" if draw == "uniform" else f", {draw}"
+        name = f"{variables} variables, {len(formula)} clauses, instance {instance}{how}"
     else:
         formula, solution, name = read_dimacs(file), None, Path(file).name
     rng = generator(instance, *_SPECIALISTS)
@@ -77,41 +85,6 @@ def max_sat(
         radius=formula.variables / 10,
         seeds=bool(count),
     )
-
-
-def planted(variables: int, ratio: float, instance: int) -> tuple[Formula, NDArray[np.bool_]]:
-    """Draw a 3-SAT formula that a hidden assignment satisfies.
-
-    The hidden assignment is drawn uniformly. A clause has three different variables, each negated or not with equal
-    chance; clauses that the hidden assignment violates, one in eight, are drawn again.
-
-    Args:
-        variables: The number of variables, >= 3.
-        ratio: The number of clauses for each variable.
-        instance: The number of the draw, >= 0.
-
-    Returns:
-        The formula, and the hidden assignment of shape (variables,).
-
-    Raises:
-        ValueError: A number is out of range.
-
-    >>> formula, hidden = planted(variables=20, ratio=4, instance=0)
-    >>> len(formula), bool(formula.score(hidden[None]).all())
-    (80, True)
-    """
-    whole_number("variables", variables, 3)
-    if not 0 < ratio < np.inf or round(ratio * variables) < 1:
-        raise ValueError(f"ratio must be a number > 0 that gives a clause at least, got {ratio!r}.")
-    rng = generator(whole_number("instance", instance, 0), *_FORMULA)
-    hidden = rng.integers(0, 2, size=variables, dtype=np.bool_)
-    clauses: list[NDArray[np.int64]] = []
-    while len(clauses) < round(ratio * variables):
-        chosen = rng.choice(variables, size=3, replace=False)
-        true = rng.integers(0, 2, size=3, dtype=np.bool_)
-        if (hidden[chosen] == true).any():
-            clauses.append(np.where(true, chosen + 1, -chosen - 1))
-    return Formula(variables, clauses), hidden
 
 
 def specialist_assignments(
