@@ -71,7 +71,7 @@ digits: .venv/.merge
 # What baselines/results/niching.md publishes: the literature, then two comparisons in pictures; about an hour on two cores.
 niching: .venv/.demo
 	$(BIN)/python -m evoniche_baselines.literature niching runs/literature --jobs 2
-	$(BIN)/evoniche compare max-sat --runs 10 --jobs 2 --out runs/max-sat --methods m2n2,random-mating,ga,tournament,\
+	$(BIN)/evoniche compare max-sat:draw=planted --runs 10 --jobs 2 --out runs/max-sat --methods m2n2,random-mating,ga,tournament,\
 	implicit-sharing,clearing,deterministic-crowding,restricted-tournament,lexicase,deap-ga
 	$(BIN)/evoniche compare diagnostics:rate=1 --runs 3 --evaluations 50000 --jobs 2 --out runs/diagnostics \
 		--methods m2n2,implicit-sharing,lexicase,tournament,ga
