@@ -1,6 +1,7 @@
 """Models on disk: which files belong to one, what the files hold, and whether several models fit together."""
 
 from evoniche_torch.files.adapted_weights import AdaptedWeights, read_factors
+from evoniche_torch.files.adapter import Patch
 from evoniche_torch.files.adapter_folder import AdapterFolder, model_paths, split_adapter
 from evoniche_torch.files.cache import Cache
 from evoniche_torch.files.compatibility import MergeError, refuse_mismatches, tensor_mismatches
@@ -8,6 +9,7 @@ from evoniche_torch.files.model_folder import ModelFolder
 from evoniche_torch.files.opening import open_models
 from evoniche_torch.files.safetensors_reader import SAFETENSORS_DTYPES
 from evoniche_torch.files.tensor_index import MERGED_DTYPES, TensorIndex, TensorInfo, natural_key
+from evoniche_torch.files.vocabulary_tensors import ties_words, vocabulary_tensors
 from evoniche_torch.files.weights import Weights, check_models, equal_tensors, tied_tensors
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Cache",
     "MergeError",
     "ModelFolder",
+    "Patch",
     "TensorIndex",
     "TensorInfo",
     "Weights",
@@ -31,4 +34,6 @@ __all__ = [
     "split_adapter",
     "tensor_mismatches",
     "tied_tensors",
+    "ties_words",
+    "vocabulary_tensors",
 ]

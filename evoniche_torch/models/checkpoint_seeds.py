@@ -23,6 +23,7 @@ from evoniche_torch.files import (
     MergeError,
     ModelFolder,
     TensorIndex,
+    Weights,
     check_models,
     equal_tensors,
     open_models,
@@ -122,6 +123,10 @@ class CheckpointSeeds(TensorSeeds):
     def read(self, seed: int, name: str, low: int, high: int) -> torch.Tensor:
         """The numbers low .. high - 1 of a tensor, in a buffer that the next `read` of this seed overwrites."""
         return self._weights[seed].read(name, low, high)
+
+    def weights_of(self, seed: int) -> Weights:
+        """The tensors of a seed as they are stored; the last is the base where there is one."""
+        return self._weights[seed]
 
     def dtype_of(self, seed: int, name: str) -> torch.dtype:
         """The dtype that a tensor has in the files of a seed; what an adapter changes is read in more precision."""

@@ -1,5 +1,6 @@
 """Merged models as folders: their weights, recipe.json, the model card, and the picture of a merge."""
 
+from evoniche_torch.output.adapter_writer import check_adapters, write_adapter
 from evoniche_torch.output.checkpoint_writer import rewrite_checkpoint, write_checkpoint
 from evoniche_torch.output.output_folder import check_output_folder
 from evoniche_torch.output.provenance import draw_merge
@@ -9,10 +10,12 @@ from evoniche_torch.output.safetensors_writer import parse_size
 __all__ = [
     "OUTPUT_DTYPES",
     "Card",
+    "check_adapters",
     "check_output_folder",
     "draw_merge",
     "parse_size",
     "read_recipe",
     "rewrite_checkpoint",
+    "write_adapter",
     "write_checkpoint",
 ]

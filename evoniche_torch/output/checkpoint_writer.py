@@ -34,7 +34,7 @@ from evoniche_torch.output.safetensors_writer import (
 )
 from evoniche_torch.output.side_file_copies import check_digests, copy_side_files
 
-__all__ = ["rewrite_checkpoint", "write_checkpoint"]
+__all__ = ["describe_merge", "rewrite_checkpoint", "write_checkpoint"]
 
 _SPARE = 1 << 20
 """Bytes that must be free beyond those of the files, for folders and the like."""
@@ -84,7 +84,7 @@ def write_checkpoint(
         result = evoniche.merge(seeds, scorer).run(1000)
         write_checkpoint(result.best.genome, seeds, "merged", dtype="bfloat16")
     """
-    record = _describe(one_recipe(recipe, seeds), seeds, dtype, shard_size, like, Card.of(card))
+    record = describe_merge(one_recipe(recipe, seeds), seeds, dtype, shard_size, like, Card.of(card))
     return _write(record, seeds, Path(out), None, overwrite, progress)
 
 
@@ -113,9 +113,10 @@ def rewrite_checkpoint(
     return _write(record, seeds, Path(out), record.side_files, overwrite, progress)
 
 
-def _describe(
+def describe_merge(
     recipe: Recipe, seeds: TensorSeeds, dtype: torch.dtype | str | None, shard_size: int | str, like: int, card: Card
 ) -> RecipeFile:
+    """What recipe.json says of a merge, but for the digests of the side files; see `write_checkpoint`."""
     name = None if dtype is None else str(dtype).removeprefix("torch.")
     if name is not None and name not in OUTPUT_DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(OUTPUT_DTYPES)}, or None for that of the seeds, "

@@ -11,7 +11,7 @@ from typing import Any
 
 from evoniche_torch.files import MergeError, ModelFolder
 
-__all__ = ["check_digests", "copy_side_files"]
+__all__ = ["check_digests", "copy_side_files", "side_file_digests"]
 
 
 def copy_side_files(source: ModelFolder, target: Path, *, dtype: str | None) -> dict[str, str]:
@@ -35,6 +35,15 @@ def copy_side_files(source: ModelFolder, target: Path, *, dtype: str | None) -> 
         if dtype and name == Path(source.component or "", "config.json"):
             config = _with_dtype(json.loads(file.read_bytes()), dtype)
             file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    return digests
+
+
+def side_file_digests(source: ModelFolder) -> dict[str, str]:
+    """The name of each file beside a model's weights, relative to the model's folder -> its SHA-256."""
+    digests = {}
+    for name, original in source.copies.items():
+        with original.open("rb") as file:
+            digests[name.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests
 
 

@@ -32,3 +32,17 @@ def adapter_folder(path, base, seed=0, *, kind="AutoModelForCausalLM", **config)
         wrapped.save_pretrained(path)
         merged = wrapped.merge_and_unload().state_dict()
     return path, {name: tensor.clone() for name, tensor in merged.items()}
+
+
+def gpt2_folder(path, *, tie=False):
+    """A tiny GPT-2, whose linear layers are stored as (in, out)."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = GPT2Config(
+            n_embd=16, n_layer=1, n_head=2, vocab_size=20, n_positions=8, bos_token_id=0, eos_token_id=0,
+            tie_word_embeddings=tie,
+        )  # fmt: skip
+        GPT2LMHeadModel(config).save_pretrained(path)
+    return path

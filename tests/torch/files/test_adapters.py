@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_adapters import adapter_folder
+from tiny_adapters import adapter_folder, gpt2_folder
 from tiny_models import llama_folder, plain_folder, unet_folder, write_json
 
 from evoniche.merging import Recipe, Recipes
@@ -40,19 +40,6 @@ KINDS = {
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     return llama_folder(tmp_path_factory.mktemp("llama") / "base", 0)
-
-
-def gpt2_folder(path, *, tie=False):
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = GPT2Config(
-            n_embd=16, n_layer=1, n_head=2, vocab_size=20, n_positions=8, bos_token_id=0, eos_token_id=0,
-            tie_word_embeddings=tie,
-        )  # fmt: skip
-        GPT2LMHeadModel(config).save_pretrained(path)
-    return path
 
 
 def merged_in(paths, **options):
