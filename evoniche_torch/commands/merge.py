@@ -19,9 +19,17 @@ from evoniche_torch.commands.merge_options import SectionedCommand, merge_option
 from evoniche_torch.commands.merge_plan import describe_plan
 from evoniche_torch.commands.merge_run import MergeRun, Trial
 from evoniche_torch.commands.tasks import read_tasks
-from evoniche_torch.files import model_paths
+from evoniche_torch.files import model_paths, split_adapter
 from evoniche_torch.models import CheckpointSeeds, chromosomes, load_pretrained
-from evoniche_torch.output import Card, check_output_folder, draw_merge, parse_size, write_checkpoint
+from evoniche_torch.output import (
+    Card,
+    check_adapters,
+    check_output_folder,
+    draw_merge,
+    parse_size,
+    write_adapter,
+    write_checkpoint,
+)
 from evoniche_torch.scorers import MultiTaskScorer
 
 __all__ = ["merge"]
@@ -53,7 +61,11 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     progress = not options["quiet"]
     device = _device(options["device"])
     training, held_out = _tasks(options)
+    if options["as_adapter"] and not options["base"]:
+        options["base"] = split_adapter(models[0])[0]
     with _open_seeds(models, options, progress) as seeds:
+        if options["as_adapter"]:
+            check_adapters(seeds)
         groups = chromosomes(seeds.index, options["chromosomes"])
         model = load_pretrained(
             seeds.folders[0],
@@ -187,17 +199,16 @@ def _write(
         else f"number {result.best.id} of those that the evolution of {result.evaluations} evaluations began with"
     ]
     command = shlex.join(["evoniche", *sys.argv[1:]])
-    out = write_checkpoint(
-        best,
-        run.seeds,
-        options["out"],
-        dtype=options["dtype"],
-        shard_size=options["shard_size"],
-        like=options["like"] - 1,
-        card=Card(title=options["out"].name, command=command, scores=(columns, rows), lineage=lineage),
-        overwrite=options["overwrite"],
-        progress=not options["quiet"],
-    )
+    settings: dict[str, Any] = {
+        "like": options["like"] - 1,
+        "card": Card(title=options["out"].name, command=command, scores=(columns, rows), lineage=lineage),
+        "overwrite": options["overwrite"],
+    }
+    if options["as_adapter"]:
+        out = write_adapter(best, run.seeds, options["out"], dtype=options["dtype"] or "float32", **settings)
+    else:
+        settings |= {"dtype": options["dtype"], "shard_size": options["shard_size"], "progress": not options["quiet"]}
+        out = write_checkpoint(best, run.seeds, options["out"], **settings)
     with (out / "history.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(result.history)

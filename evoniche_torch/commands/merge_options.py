@@ -87,6 +87,8 @@ _OUTPUT = [
     click.option("--shard-size", default="5GB", help="The size above which weights are spread over several files."),
     click.option("--like", type=click.IntRange(min=1), default=1, help="The number, from 1, of the model whose "
                  "config, tokenizer and chat template the output gets."),
+    click.option("--as-adapter", is_flag=True, help="Write one adapter (LoRA) over the base that all adapters have in "
+                 "common, which is --base then."),
     click.option("--overwrite", is_flag=True, help="Replace what is in --out."),
     click.option("--dry-run", is_flag=True, help="Say what the merge will take, and end."),
     click.option("--quiet", is_flag=True, help="No progress bars."),

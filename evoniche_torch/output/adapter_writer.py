@@ -96,8 +96,8 @@ def write_adapter(
             shutil.copyfile(source.path / file, partial / file)
         save_file(merged.tensors, partial / "adapter_model.safetensors", metadata={"format": "pt"})
         config = merged.config(json.loads(source.config.read_bytes()))
-        note = (f"It is an adapter (LoRA) of rank {config['r']}, to be loaded by peft over its base. What is made again "
-                "from `recipe.json` is the whole model.")  # fmt: skip
+        note = (f"It is an adapter (LoRA) of rank {config['r']}, to be loaded by peft over its base. What is made "
+                "again from `recipe.json` is the whole model.")  # fmt: skip
         card = attrs.evolve(record.card, notes=(*record.card.notes, note))
         record = msgspec.structs.replace(record, card=card, side_files=side_file_digests(seeds.folders[like]))
         files = {"adapter_config.json": json.dumps(config, indent=2) + "\n", "recipe.json": record.to_json()}
@@ -252,7 +252,8 @@ def _add_factors(
     cut_rows: dict[int, torch.Tensor] = {}  # what is to be added to a row, behind the cuts in it
     for k, patch in patches.items():
         weights, low_rank = seeds.weights_of(k), patch.low_rank
-        assert isinstance(weights, AdaptedWeights) and low_rank is not None
+        assert isinstance(weights, AdaptedWeights)
+        assert low_rank is not None
         factors = read_factors(weights.adapter, low_rank)
         of_rows = torch.empty(rows, 1, dtype=torch.float64)  # the coefficient at the start of each row
         for low, high, coefficients in pieces:
@@ -265,8 +266,8 @@ def _add_factors(
         if of_rows.any():
             lefts.append(factors.left * of_rows)
             rights.append(factors.right)
-    for row, values in cut_rows.items():
-        lefts.append(torch.zeros(rows, 1, dtype=torch.float64).index_fill_(0, torch.tensor(row), 1))
+    for place, values in cut_rows.items():
+        lefts.append(torch.zeros(rows, 1, dtype=torch.float64).index_fill_(0, torch.tensor(place), 1))
         rights.append(values[None])
     if lefts:
         _name_factors(merged, module, tensor, torch.cat(lefts, dim=1), torch.cat(rights), patches)

@@ -34,6 +34,17 @@ def adapter_folder(path, base, seed=0, *, kind="AutoModelForCausalLM", **config)
     return path, {name: tensor.clone() for name, tensor in merged.items()}
 
 
+def loaded_by_peft(model, adapter):
+    """The tensors of a model with an adapter from disk in it, which has every tensor that peft looks for."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        state = PeftModel.from_pretrained(model, adapter).merge_and_unload().state_dict()
+    assert not [one for one in said if "missing" in str(one.message)]
+    return state
+
+
 def gpt2_folder(path, *, tie=False):
     """A tiny GPT-2, whose linear layers are stored as (in, out)."""
     from transformers import GPT2Config, GPT2LMHeadModel

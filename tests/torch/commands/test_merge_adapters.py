@@ -4,7 +4,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
-from tiny_adapters import adapter_folder
+from tiny_adapters import adapter_folder, loaded_by_peft
 from tiny_models import llama_folder, llama_tokenizer
 
 from evoniche_torch.commands import merge as command
@@ -61,6 +61,28 @@ def test_adapters_are_models(place, options):
     assert ended.exit_code == 0, ended.output
     for name in ("model.safetensors", "recipe.json", "README.md", "config.json", "chat_template.jinja"):
         assert (place / "again" / name).read_bytes() == (place / "out" / name).read_bytes()
+
+
+def test_an_adapter_comes_out(place):
+    from transformers import AutoModelForCausalLM
+
+    adapter_folder(place / "shop", place / "base", 3, target_modules=["q_proj", "o_proj"])
+    ended = run("base+maths", "base+shop", "--as-adapter", "--out", "out")
+    assert ended.exit_code == 0, ended.output
+    record = read_recipe(place / "out" / "recipe.json")
+    assert record.base.path == "base"
+    name = "model.layers.1.self_attn.q_proj.weight"
+    found = loaded_by_peft(AutoModelForCausalLM.from_pretrained("base"), "out")[name]
+    with CheckpointSeeds(["base+maths", "base+shop"], base="base") as seeds:
+        wanted = seeds.materialise(record.recipe, *seeds.index.span(name))
+    torch.testing.assert_close(found.view(-1), wanted, rtol=2e-5, atol=1e-6)
+
+
+def test_no_adapter_comes_out_of_a_dora(place):
+    ended = run("base+maths", "base+dutch", "--as-adapter", "--out", "out")
+    assert ended.exit_code == 1
+    assert "dutch is a DoRA" in ended.output
+    assert not (place / "out").exists()
 
 
 def test_an_adapter_is_never_overwritten(place):
