@@ -1,19 +1,23 @@
 """Loads objects that a user names: `file.py:name` or `package.module:name`.
 
-A file is loaded once in a process, as a module whose name follows from its path, so two files of the same name do not
-collide. Any process that has evoniche can import that name, so what the file defines can be pickled and sent there.
+A file is loaded as a module whose name follows from its path, so two files of the same name do not collide; once in a
+process, and again when it was edited. Any process that has evoniche can import that name, so what the file defines can
+be pickled and sent there.
 """
 
 from __future__ import annotations
 
 import ast
 import base64
+import hashlib
+import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import reduce
+from functools import lru_cache, reduce
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -21,12 +25,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["failure", "load_module", "load_object", "neighbours", "own_names", "source_files", "split_name"]
+__all__ = [
+    "failure", "file_digest", "load_module", "load_object", "neighbours", "own_names", "source_digests", "source_files",
+    "split_name",
+]  # fmt: skip
 
 __path__: list[str] = []  # makes the modules below importable as submodules of this one, see _Finder
 _MARK = "file_"
 _beside: dict[Path, dict[str, ModuleType]] = {}
 """Folder -> name -> module: the modules that files of each folder have imported from beside them."""
+_loaded: dict[str, dict[str, str]] = {}
+"""Name of a file's module -> the digests of its source files just before it was imported."""
+_known: dict[tuple[str, int, int, int], str] = {}
+_SETTLED = 2.0  # seconds: a file that was changed later than this ago may change again within its time stamp
 
 
 def load_object(name: str, *, what: str = "object", accepts: Callable[[Any], bool] = lambda _: True) -> Any:
@@ -76,7 +87,8 @@ def split_name(name: str, what: str = "object") -> tuple[str, str]:
 def load_module(place: Path | str) -> ModuleType:
     """Import a file as a module, or a module by its name.
 
-    While a file is imported, it can import the files beside it (`from helper import X`).
+    While a file is imported, it can import the files beside it (`from helper import X`). A file that was edited since
+    it was imported, or one beside it that it imports, is imported again.
 
     Raises:
         ValueError: There is no such file or module, or it cannot be imported; the message says which line failed.
@@ -87,6 +99,8 @@ def load_module(place: Path | str) -> ModuleType:
         file, name = Path(place), _name_of(Path(place))
         if not file.is_file():
             raise ValueError(f"there is no file {file}.")
+        if name in sys.modules and _loaded.get(name) != source_digests(file):
+            _forget(name, file)
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -152,8 +166,34 @@ def source_files(file: Path | str) -> list[Path]:
         path = left.pop()
         if path not in found:
             found.append(path)
-            left += _imported(path, file.parent)
+            left += _imported(path, file.parent, file_digest(path)) if path.suffix == ".py" else ()
     return [file, *sorted(found[1:])]
+
+
+def source_digests(file: Path | str) -> dict[str, str]:
+    """Return the digests of `source_files`, by their paths.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    return {str(path): file_digest(path) for path in source_files(file)}
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits. A file of the same size, time and inode is not read again.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    stat = os.stat(path)
+    key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    if key in _known:
+        return _known[key]
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if time.time() - stat.st_mtime > _SETTLED:
+        _known[key] = digest
+    return digest
 
 
 def failure(error: BaseException, file: Path | str | None) -> str:
@@ -180,6 +220,7 @@ class _Loader(SourceFileLoader):
     """Imports a file while it can import its neighbours."""
 
     def exec_module(self, module: ModuleType) -> None:
+        _loaded[module.__name__] = source_digests(self.path)  # before it is read: an edit meanwhile is noticed later
         with neighbours(self.path):
             super().exec_module(module)
 
@@ -202,6 +243,14 @@ if _Finder not in sys.meta_path:
     sys.meta_path.append(_Finder)
 
 
+def _forget(name: str, file: Path) -> None:
+    """Make the next import of a file read it again, and those beside it that it imports."""
+    del sys.modules[name]
+    for other, module in _beside.pop(file.resolve().parent, {}).items():
+        if sys.modules.get(other) is module:
+            del sys.modules[other]
+
+
 def _is_neighbour(name: str, folder: Path) -> bool:
     """Say whether a module is a file of this folder that only the files beside it can import."""
     base = folder.joinpath(*name.split("."))
@@ -216,22 +265,33 @@ def _file_of(name: str) -> str | None:
     return getattr(sys.modules.get(name), "__file__", None)
 
 
-def _imported(path: Path, folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder that a file imports."""
+def _imported(path: Path, folder: Path, digest: str) -> list[Path]:
+    """List the files in a folder that a file imports."""
+    return [
+        file for place in _places(path, folder, digest) for file in (place.with_suffix(".py"), place / "__init__.py")
+        if file.is_file()
+    ]
+
+
+@lru_cache(maxsize=256)
+def _places(path: Path, folder: Path, _digest: str) -> list[Path]:
+    """List the places, without their endings, of what a file of this content may import from a folder."""
     try:
-        tree = ast.parse(path.read_bytes()) if path.suffix == ".py" else None
-    except (OSError, SyntaxError, ValueError):
-        tree = None
-    for node in ast.walk(tree) if tree else ():
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    found: list[Path] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             places = [folder.joinpath(*alias.name.split(".")) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
+            if node.level > len(path.parents):
+                continue  # beyond the root of all folders
             start = folder if not node.level else path.parents[node.level - 1]
             place = start.joinpath(*node.module.split(".")) if node.module else start
             places = [place, *(place / alias.name for alias in node.names)]
         else:
             continue
         for place in places:
-            above = [parent for parent in place.parents if parent != folder and folder in parent.parents]
-            for base in (place, *above):
-                yield from (file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
+            found += [place, *(parent for parent in place.parents if parent != folder and folder in parent.parents)]
+    return found

@@ -18,7 +18,8 @@ import click
 
 from evoniche import _log
 from evoniche_baselines import catalogue
-from evoniche_baselines.compare.report import cores, iqm_with_interval, write_report
+from evoniche_baselines.compare.preface import cores
+from evoniche_baselines.compare.report import iqm_with_interval, write_report
 from evoniche_baselines.compare.statistics import success, summary
 from evoniche_baselines.compare.study import Comparison
 from evoniche_baselines.compare.study import compare as run_comparison
@@ -79,11 +80,16 @@ def _show_list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the first run; the others count on.")
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
     default=cores,
     show_default="the processor's cores",
-    help="Runs at the same time, each on one thread.",
+    help="Runs at the same time, each on one thread of a worker process. 0 runs all in this process, for a debugger.",
 )
+@click.option("--retries", type=click.IntRange(min=0), default=1, help="How often a run that failed is tried again.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", show_default="none",
+              help="The time that a run may take; one that takes longer has failed.")
+@click.option("--keep-going/--no-keep-going", default=True,
+              help="Go on when a run has failed. It is named, kept with its traceback, and left out of the statistics.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -105,13 +111,16 @@ def compare(
     primary: str,
     seed: int,
     jobs: int,
+    retries: int,
+    timeout: float | None,
+    keep_going: bool,
     out: Path,
     quiet: bool,
 ) -> None:
     """Compare methods on problems, with statistics, pictures and a report.
 
     A PROBLEM is a name, name:option=value,option=value, or file.py:name; so is a method. Ctrl-C keeps the runs that
-    are finished and reports them, and the same command goes on from there.
+    are finished and reports them, and the same command goes on from there. The status is 1 if a run failed.
     """
     names = split_methods(methods)
     with _writable(out):
@@ -124,7 +133,8 @@ def compare(
 
             comparison = run_comparison(
                 problems, names, runs=runs, evaluations=evaluations, population_size=population, seed=seed, jobs=jobs,
-                folder=out / "runs", progress=not quiet, announce=announce,
+                retries=retries, timeout=timeout, keep_going=keep_going, folder=out / "runs", progress=not quiet,
+                announce=announce,
             )
         except KeyboardInterrupt:
             raise _interrupted("before any run ended: nothing was written.") from None
@@ -140,10 +150,16 @@ def compare(
     _print(comparison)
     click.echo(_COLUMNS)
     click.echo(f"report in {path}")
+    for failed in comparison.failed:
+        click.echo(f"failed: {failed}", err=True)
     if comparison.missing:
         click.echo(f"interrupted: {_count(len(comparison.missing), 'run')} left, with which the same command goes on",
                    err=True)
         sys.exit(_INTERRUPTED)
+    if comparison.failed:
+        click.echo(f"{_count(len(comparison.failed), 'run')} failed, and are not in the tables; the same command tries "
+                   "them again", err=True)
+        sys.exit(1)
 
 
 @contextmanager
@@ -176,7 +192,7 @@ def _explained(error: Exception) -> str:
     """Say what a user needs to read; the log has the traceback."""
     text = f"{type(error).__name__}: {error}"
     where = [note.removeprefix("in ") for note in getattr(error, "__notes__", ()) if _OF_A_RUN.match(note)]
-    if not where and isinstance(error, ValueError | ImportError | OSError):
+    if not where and isinstance(error, ValueError | ImportError | OSError | RuntimeError):
         return str(error)  # of what was asked for
     _log.debug("the comparison ended with {}", "".join(traceback.format_exception(error)))
     if not where:

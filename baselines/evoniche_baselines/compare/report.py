@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import platform
-import re
-import sys
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +11,12 @@ from matplotlib.figure import Figure
 from evoniche._files import new_file, write_text
 from evoniche_baselines.compare import run_times, statistics
 from evoniche_baselines.compare.metrics import ONLY_IN_THE_END, label, main_metrics
+from evoniche_baselines.compare.page import code, escaped, html_page, table
+from evoniche_baselines.compare.preface import failed, missing, setup
 from evoniche_baselines.compare.store import file_name
 from evoniche_baselines.compare.study import Comparison
 
-__all__ = ["cores", "iqm_with_interval", "write_report"]
-
-_LIBRARIES = ("evoniche", "numpy", "scipy", "pandas", "statsmodels", "scikit-posthocs", "matplotlib")
-# Of methods and problems: import name -> distribution; named when the comparison has loaded them.
-_FOREIGN = {"pymoo": "pymoo", "deap": "deap", "ribs": "ribs", "cma": "cma", "sklearn": "scikit-learn", "torch": "torch"}
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
-table { border-collapse: collapse; font-size: 0.88rem; display: block; overflow-x: auto; margin: 1rem 0; }
-th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
-th { border-bottom: 2px solid #888; }
-img { max-width: 100%; height: auto; }
-code { background: #f3f3f3; padding: 0.1rem 0.25rem; border-radius: 3px; }
-pre code { display: block; padding: 0.6rem; overflow-x: auto; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
-"""
-
+__all__ = ["iqm_with_interval", "write_report"]
 
 def write_report(
     comparison: Comparison,
@@ -70,10 +50,10 @@ def write_report(
     for picture in (folder / "pictures").glob("*.png"):  # of a comparison that was here before
         picture.unlink()
     for name in ("over_time", "final"):
-        table: pd.DataFrame = getattr(comparison, name)
-        _write_csv(folder / f"{name}.csv", table)
+        rows: pd.DataFrame = getattr(comparison, name)
+        _write_csv(folder / f"{name}.csv", rows)
         with new_file(folder / f"{name}.parquet") as file:
-            table.to_parquet(file, index=False)
+            rows.to_parquet(file, index=False)
     first, metrics = next(iter(comparison.methods)), list(dict.fromkeys(comparison.final["metric"]))
     summary = pd.concat([statistics.summary(comparison.final, metric) for metric in metrics])
     tests = statistics.claims(comparison.final, primary, first)
@@ -83,8 +63,9 @@ def write_report(
     _write_csv(folder / "log_rank.csv", run_times.log_rank(comparison.final, first))
     sections = [
         "# Comparison of methods",
-        _missing(comparison),
-        _setup(comparison, command, population_size),
+        missing(comparison),
+        failed(comparison),
+        setup(comparison, command, population_size),
         *(_problem(comparison, problem, summary, tests, folder) for problem in comparison.problems),
         _over_problems(comparison, folder),
         _run_times(comparison, folder),
@@ -93,13 +74,8 @@ def write_report(
     text = "\n\n".join(section for section in sections if section) + "\n"
     write_text(folder / "report.md", text)
     path = folder / "report.html"
-    write_text(path, _html(text, folder))
+    write_text(path, html_page(text, folder))
     return path
-
-
-def cores() -> int:
-    """Count the processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def iqm_with_interval(summary: pd.DataFrame, problem: str, method: str, metric: str) -> str:
@@ -124,51 +100,13 @@ def _draw(figure: Figure, path: Path) -> None:
         figure.savefig(file, format="png", dpi=130)
 
 
-def _missing(comparison: Comparison) -> str:
-    if not comparison.missing:
-        return ""
-    left: dict[tuple[str, str], list[int]] = {}
-    for problem, method, number in comparison.missing:
-        left.setdefault((problem, method), []).append(number)
-    rows = [(_code(problem), _code(method), _ranges(numbers)) for (problem, method), numbers in left.items()]
-    missing = len(comparison.missing)
-    total = missing + len(comparison.scores)
-    text = (f"**Interrupted: {missing} of {total} runs are missing.** The same command goes on with them. "
-            "Until then methods may have unequal numbers of runs.")
-    return f"{text}\n\n{_table(('problem', 'method', 'missing runs'), rows)}"
-
-
-def _setup(comparison: Comparison, command: str | None, population_size: int | None) -> str:
-    seeds = sorted(comparison.final["seed"].unique().tolist())
-    budget = " or ".join(f"{n:,}" for n in sorted(comparison.final["evaluations"].unique().tolist()))
-    runs = comparison.final.groupby(["problem", "method"])["run"].nunique()
-    each = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
-    libraries = [*_LIBRARIES, *(distribution for name, distribution in _FOREIGN.items() if name in sys.modules)]
-    rows = [
-        ("budget of a run", f"{budget} evaluations"),
-        ("runs of each method", each),
-        ("seeds", _ranges(seeds)),
-        ("population", "each problem's own" if population_size is None else f"{population_size} members"),
-        ("Python", platform.python_version()),
-        ("libraries", ", ".join(f"{name} {_version(name)}" for name in libraries)),
-        ("machine", f"{platform.machine()}, {platform.system()}, {cores()} cores"),
-    ]
-    methods = [(_code(name), text) for name, text in comparison.methods.items()]
-    problems = [(_code(name), text) for name, text in comparison.problems.items()]
-    asked = f"```\n{command}\n```\n\n" if command else ""
-    return "\n\n".join([
-        "## What was run", asked + _table(("what", "value"), rows),
-        _table(("method", "is"), methods), _table(("problem", "is"), problems),
-    ])
-
-
 def _problem(
     comparison: Comparison, problem: str, summary: pd.DataFrame, tests: pd.DataFrame, folder: Path
 ) -> str:
     from evoniche_baselines.compare.niche_pictures import draw_attraction, draw_scores
     from evoniche_baselines.compare.pictures import draw_boxes, draw_curves
 
-    parts = [f"## {_escaped(comparison.problems[problem])}", _reached(comparison, problem, summary),
+    parts = [f"## {escaped(comparison.problems[problem])}", _reached(comparison, problem, summary),
              _tested(comparison, problem, tests)]
     drawn = {
         "curves": (draw_curves, "Each metric over evaluations: lines are interquartile means of the runs, bands "
@@ -199,7 +137,7 @@ def _reached(comparison: Comparison, problem: str, summary: pd.DataFrame) -> str
     rows = []
     for method in dict.fromkeys(of["method"]):
         best = of[(of["method"] == method) & (of["metric"] == "best")].iloc[0]
-        row = [_code(method), str(best["runs"]), iqm_with_interval(of, problem, method, "best"), _number(best["mean"])]
+        row = [code(method), str(best["runs"]), iqm_with_interval(of, problem, method, "best"), _number(best["mean"])]
         row += [iqm_with_interval(of, problem, method, metric) for metric in shown if metric != "best"]
         if len(success):
             reached = success.loc[method]
@@ -208,11 +146,11 @@ def _reached(comparison: Comparison, problem: str, summary: pd.DataFrame) -> str
                     _number(reached["evaluations"], "not by half"), _number(reached["ert"])]
         rows.append((*row, iqm_with_interval(of, problem, method, "seconds").partition(" [")[0]))
     target = ("reached the target", "success rate", "median evaluations to it", "ERT") if len(success) else ()
-    others = [label(metric) for metric in shown if metric != "best"]
+    others = [escaped(label(metric)) for metric in shown if metric != "best"]
     header = ("method", "runs", label("best"), "its mean", *others, *target, "seconds")
     return ("Interquartile means with 95 % bootstrap intervals, or the values of fewer than five runs; success rates "
             "with Wilson's intervals; ERT, the expected running time if runs that fail are followed by others:\n\n"
-            + _table(header, rows))
+            + table(header, rows))
 
 
 def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
@@ -223,7 +161,7 @@ def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
     metrics = [m for m in dict.fromkeys(shown) if m in set(of["metric"])]
     rows = []
     for method in dict.fromkeys(of["a"]):
-        row = [_code(method)]
+        row = [code(method)]
         for metric in metrics:
             found = of[(of["a"] == method) & (of["metric"] == metric)]
             row.append("-" if found.empty else _test(found.iloc[0]))
@@ -231,12 +169,12 @@ def _tested(comparison: Comparison, problem: str, tests: pd.DataFrame) -> str:
     if not rows:
         return ""
     first = next(iter(comparison.methods))
-    return (f"Each method against {_code(first)}. A12 is the probability that a run of the method has a higher value "
-            f"than a run of {_code(first)}, or fewer evaluations to the target; .5 means no difference. A word for the "
+    return (f"Each method against {code(first)}. A12 is the probability that a run of the method has a higher value "
+            f"than a run of {code(first)}, or fewer evaluations to the target; .5 means no difference. A word for the "
             "size of that effect follows, and p of Mann and Whitney's exact test after Holm's correction, in bold "
             "below .05. The primary metric is what the study claims, corrected over all its tests on all problems; the "
             "others are secondary:\n\n"
-            + _table(("method", *(label(m) + ("" if m in primary else " (secondary)") for m in metrics)), rows))
+            + table(("method", *(escaped(label(m)) + ("" if m in primary else " (secondary)") for m in metrics)), rows))
 
 
 def _test(row: pd.Series) -> str:
@@ -256,13 +194,13 @@ def _over_problems(comparison: Comparison, folder: Path) -> str:
             continue
         path = f"pictures/ranks-{metric}.png"
         _draw(draw_critical_difference(result, comparison.methods), folder / path)
-        rows = [(_code(method), f"{rank:.2f}") for method, rank in result.ranks.items()]
+        rows = [(code(method), f"{rank:.2f}") for method, rank in result.ranks.items()]
         p = "p < .001" if result.p < 0.001 else f"p = {result.p:.3f}"
         parts.append(
             f"By {label(metric)}, the medians on {result.problems} problems: Friedman's statistic is "
             f"{result.statistic:.2f} ({p}); ranks further apart than {result.critical_difference:.2f} differ at the "
             f"level of 5 % (Nemenyi), and a bar joins those that do not.\n\n"
-            f"{_table(('method', 'average rank'), rows)}\n\n"
+            f"{table(('method', 'average rank'), rows)}\n\n"
             f"![Average ranks by {label(metric)}]({path})"
         )
     return "\n\n".join(["## Over all problems", *parts]) if parts else ""
@@ -295,50 +233,9 @@ _HOW_TO_READ = """## How to read this
   `success.csv` (success rates, ERT) and `log_rank.csv` (log-rank tests of the evaluations to the target)."""
 
 
-def _html(text: str, folder: Path) -> str:
-    """Turn the Markdown into one HTML page that holds its pictures."""
-    from markdown_it import MarkdownIt
-
-    def embedded(match: re.Match[str]) -> str:
-        content = base64.b64encode((folder / match[1]).read_bytes()).decode()
-        return f'src="data:image/png;base64,{content}"'
-
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    body = re.sub(r'src="(pictures/[^"]+)"', embedded, body)
-    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Comparison of methods</title>\n'
-            f"<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n")
-
-
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
 def _number(value: float, infinite: str = "not reached") -> str:
     if not np.isfinite(value):
         return infinite if value == np.inf else "-"
     if (value == round(value) and abs(value) < 1e9) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Write whole numbers as ranges: `0 to 4, 7`."""
-    starts = [n for n in numbers if n - 1 not in numbers]
-    ends = [n for n in numbers if n + 1 not in numbers]
-    return ", ".join(f"{a} to {b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "(unknown version)"
-
-
-def _code(text: str) -> str:
-    return f"`{text}`"
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from typing import Any, final
 
 import attrs
@@ -16,11 +17,16 @@ from evoniche.batches import Batch, take
 from evoniche.function_operators import as_scorer
 from evoniche.scores import read_scores
 from evoniche_baselines.catalogue import find_method, find_problem
+from evoniche_baselines.compare.code import Code, code_of
 from evoniche_baselines.method import Method
 from evoniche_baselines.parallel import advance
 from evoniche_baselines.problem import Problem
 
-__all__ = ["Run", "Task", "run"]
+__all__ = ["CodeChangedError", "Run", "Task", "run"]
+
+
+class CodeChangedError(RuntimeError):
+    """A file that a run depends on was edited while the comparison was under way."""
 
 
 @final
@@ -38,6 +44,8 @@ class Task:
     """The number of members; by default the problem's own."""
     records: int = 100
     """The least number of records of the state of the run."""
+    code: Code | None = attrs.field(default=None, repr=False)
+    """The files of problem and method, as they must be. None means as they are when the run begins."""
 
     @property
     def problem_name(self) -> str:
@@ -62,6 +70,35 @@ class Task:
     def note(self) -> str:
         """The note that an error gets, to say in which run it happened."""
         return f"in {self.method_name} on {self.problem_name}, seed {self.seed}"
+
+    def described(self) -> dict[str, Any]:
+        """Return all that identifies the run, as JSON has it."""
+        return {
+            "problem": self.problem_name,
+            "method": self.method_name,
+            "seed": self.seed,
+            "evaluations": self.evaluations,
+            "population_size": self.population_size,
+            "records": self.records,
+            "options": {name: repr(value) for name, value in self.find_method().options.items()},
+            "files": [digest for _, digest in (self.current_code() if self.code is None else self.code)],
+            "version": version("evoniche"),
+        }
+
+    def current_code(self) -> Code:
+        """Return the files of problem and method, as they are now."""
+        return code_of(self.problem) + code_of(self.method)
+
+    def check_code(self) -> None:
+        """Check that the files are as they must be.
+
+        Raises:
+            CodeChangedError: They are not; the message names one.
+        """
+        for place, _ in sorted(set(self.code) ^ set(self.current_code())) if self.code else ():
+            if place:
+                raise CodeChangedError(f"{place} has changed since the comparison began: the same command makes the "
+                                       "run again, with the new file.")
 
     def make_problem(self) -> Problem:
         """Make the problem afresh.
@@ -109,13 +146,17 @@ def run(task: Task) -> Run:
 
     Raises:
         ValueError: The problem lacks what the method needs, or the scorer returns something that is not scores.
+        CodeChangedError: A file of the task's code was edited meanwhile.
 
     >>> result = run(Task("niches", "m2n2", seed=0, evaluations=200))
     >>> result.scores.shape
     (100, 40)
     """
     try:
-        return _run(task)
+        task.check_code()
+        result = _run(task)
+        task.check_code()  # a file may be read at any time
+        return result
     except Exception as error:
         error.add_note(task.note)
         raise

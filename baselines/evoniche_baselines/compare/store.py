@@ -1,30 +1,34 @@
-"""Keeps finished runs on disk, in a folder of JSON and npz files, so that nothing runs twice."""
+"""Keeps finished runs on disk, a file for each, so that nothing runs twice.
+
+The log of an `evoniche.Store` does not fit here: half of the methods are those of other libraries, and have no asks and
+tells of an `Evolution`. A file for each run also means that one damaged byte costs one run, that the folders of two
+machines are joined by copying, and that many machines may write to one folder of a network.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
 import re
-from importlib.metadata import version
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
-from uuid import uuid4
-from zipfile import BadZipFile
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
-import evoniche_baselines
 from evoniche import _log
 from evoniche._files import write_json, write_npz
-from evoniche._objects import source_files
+from evoniche._reading import read_json, read_npz
 from evoniche_baselines.compare.runs import Run, Task
-from evoniche_baselines.method import Method
+from evoniche_baselines.parallel import Failure
 
 __all__ = ["Store", "file_name"]
+
+_FORMAT = 2
+_LONGEST = 120  # characters of a name of a file
 
 
 @final
@@ -33,7 +37,8 @@ class Store:
     """A folder of finished runs, where each is found by its task.
 
     A problem or method counts as another one if the file that defines it has changed, or a file that it is given as an
-    option, or the version of evoniche.
+    option, or the version of evoniche. Each file says what it is the result of, with a digest of all of it: one that
+    was damaged, changed, or copied over another is not believed.
 
     Args:
         folder: The folder; it is made when a run is saved.
@@ -42,35 +47,101 @@ class Store:
     folder: Path
 
     def save(self, task: Task, run: Run) -> None:
-        """Keep a run. It is there as a whole or not at all."""
-        path = self._path(task)
+        """Keep a run. It is there as a whole or not at all, and on the disk when this returns.
+
+        Raises:
+            OSError: It cannot be written; the error names the file.
+        """
         final = {name: _written(value) for name, value in run.final.items()}
-        over_time = {name: [*map(_written, column.tolist())] for name, column in run.over_time.items()}
-        content = {"task": _described(task), "final": final, "over_time": over_time}
-        write_npz(path.with_suffix(".npz"), scores=run.scores)
-        write_json(path, content, indent=None)  # the last: where it is, the run is finished
+        about = {"format": _FORMAT, "task": task.described(), "final": final, "over_time": list(run.over_time)}
+        arrays: dict[str, NDArray[Any]] = {
+            "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
+            "over_time": np.stack(list(run.over_time.values())),  # (metrics, records)
+            "scores": run.scores,
+        }
+        path = self.path(task)
+        write_npz(path, **arrays, digest=_digest(arrays))
+        for former in (".json", ".failed.json"):  # of the first format, or a failure
+            path.with_suffix(former).unlink(missing_ok=True)
 
     def load(self, task: Task) -> Run | None:
-        """Return the finished run of a task, or None if there is none. Damaged files count as none, and are logged."""
-        path = self._path(task)
-        if not path.is_file():
-            return None
-        try:
-            content = json.loads(path.read_text())
-            with path.with_suffix(".npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                scores = arrays["scores"]
-            over_time = {name: np.array([*map(_read, column)]) for name, column in content["over_time"].items()}
-            final = {name: _read(value) for name, value in content["final"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-            _log.warning("{} or the .npz beside it is damaged ({}): the run is made again.", path, error)
-            return None
-        return Run(over_time, final, scores)
+        """Return the finished run of a task, or None if there is none. A damaged file counts as none, and is logged.
 
-    def _path(self, task: Task) -> Path:
-        described = _described(task)
+        Raises:
+            OSError: A file is there and cannot be read.
+        """
+        path = self.path(task)
+        first = path.with_suffix(".json")
+        if not (path.exists() or first.exists()):
+            return None
+        read, file = (_read_first_format, first) if first.exists() else (_read, path)
+        try:
+            return read(file, task)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):  # the other of the two files of the first format
+                raise
+            reason = f"{error.filename} is missing"
+        except Exception as error:  # whatever bytes lead to that were not written here
+            reason = str(error) if str(path.parent) in str(error) else f"{file} is damaged ({error})"
+        _log.warning("{}: the run is made again.", reason.rstrip("."))
+        return None
+
+    def save_failure(self, task: Task, failure: Failure) -> Path:
+        """Keep what is known of a run that failed, until it succeeds.
+
+        Raises:
+            OSError: It cannot be written; the error names the file.
+        """
+        path = self.path(task).with_suffix(".failed.json")
+        what = {name: getattr(failure, name) for name in ("kind", "why", "attempts", "traceback")}
+        write_json(path, {"task": task.described(), **what})
+        return path
+
+    def path(self, task: Task) -> Path:
+        """The file of a task's run."""
+        described = task.described()
         key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:10]
         names = (file_name(described[name]) for name in ("problem", "method"))
-        return self.folder.joinpath(*names, f"{task.seed}-{key}.json")
+        return self.folder.joinpath(*names, f"{task.seed}-{key}.npz")
+
+
+def _read(path: Path, task: Task) -> Run:
+    arrays = read_npz(path)
+    digest = arrays.pop("digest")
+    if not np.array_equal(digest, _digest(arrays)):
+        raise ValueError("its numbers are not those that were written")
+    about = json.loads(arrays["about"].tobytes())
+    _check_task(about["task"], task)
+    over_time = dict(zip(about["over_time"], arrays["over_time"], strict=True))
+    return _sound(over_time, about["final"], arrays["scores"])
+
+
+def _read_first_format(path: Path, task: Task) -> Run:
+    """Read a run of versions before 0.2: a JSON file, with the scores in an npz file beside it."""
+    content = read_json(path)
+    _check_task(content["task"], task)
+    over_time = {name: np.array([*map(_number, column)]) for name, column in content["over_time"].items()}
+    return _sound(over_time, content["final"], read_npz(path.with_suffix(".npz"))["scores"])
+
+
+def _sound(over_time: dict[str, NDArray[Any]], final: Mapping[str, Any], scores: NDArray[Any]) -> Run:
+    lengths = {column.shape for column in over_time.values()}
+    if len(lengths) != 1 or not over_time["evaluations"].size or "best" not in over_time or scores.ndim != 2:
+        raise ValueError("its tables have other shapes than those of a run")
+    return Run(over_time, {name: _number(value) for name, value in final.items()}, scores)
+
+
+def _check_task(found: Any, task: Task) -> None:
+    if found != task.described():
+        raise ValueError("it is of another run: somebody has copied or renamed it")
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return np.frombuffer(digest.digest(), dtype=np.uint8)
 
 
 def _written(value: float) -> float | str | None:
@@ -78,47 +149,8 @@ def _written(value: float) -> float | str | None:
     return None if math.isnan(value) else str(value) if math.isinf(value) else value
 
 
-def _read(value: Any) -> float:
+def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
-
-
-def _described(task: Task) -> dict[str, Any]:
-    described = {
-        "problem": task.problem_name,
-        "method": task.method_name,
-        "seed": task.seed,
-        "evaluations": task.evaluations,
-        "population_size": task.population_size,
-        "records": task.records,
-    }
-    method = task.find_method()
-    files = [_contents(what) if isinstance(what, str) else _source(what) for what in (task.problem, task.method)]
-    return described | {
-        "options": {name: repr(value) for name, value in method.options.items()},
-        "files": [digest for digests in files for digest in digests],
-        "version": version("evoniche"),
-    }
-
-
-def _contents(spec: str) -> list[str]:
-    """Return digests of the file of a problem or method, of the files beside it that it imports, and of options."""
-    place, *others = re.split("[:,]", spec)
-    module = "." in place and not place.endswith(".py") and find_spec(place)
-    named = [Path(part.rpartition("=")[2]) for part in ((module and module.origin) or place, *others)]
-    files = [file for path in named if path.suffix and path.is_file() for file in source_files(path)]
-    return [hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files]
-
-
-def _source(what: Any) -> list[str]:
-    """Return a digest of the code of a problem or method that was given itself; this package has a version instead."""
-    function = inspect.unwrap(what.start if isinstance(what, Method) else what)
-    try:
-        file = Path(inspect.getsourcefile(function) or "")
-        code = file.read_bytes() if file.is_file() else inspect.getsource(function).encode()
-    except (OSError, TypeError):
-        return [uuid4().hex]  # nobody can tell whether it is the same: it is never found again
-    own = Path(evoniche_baselines.__file__).parent in file.parents
-    return [] if own else [hashlib.sha256(code).hexdigest()[:16]]
 
 
 def file_name(name: str) -> str:
@@ -127,4 +159,5 @@ def file_name(name: str) -> str:
     >>> file_name("max-sat:variables=50")
     'max-sat_variables=50'
     """
-    return re.sub(r"[^A-Za-z0-9.=-]+", "_", name).strip("._") or "unnamed"
+    plain = re.sub(r"[^A-Za-z0-9.=-]+", "_", name).strip("._") or "unnamed"
+    return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + hashlib.sha256(name.encode()).hexdigest()[:10]

@@ -15,6 +15,10 @@ from evoniche._validators import whole
 
 __all__ = ["Formula", "read_dimacs", "write_dimacs"]
 
+_MOST_VARIABLES = 1 << 24  # a genome has a byte for each, in every member
+_MOST_LITERALS = 1 << 28
+_LARGEST_FILE = 1 << 30  # bytes
+
 
 def _numbers(clauses: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(map(int, clause)) for clause in clauses)
@@ -53,12 +57,14 @@ class Formula(CaseScorer):
             if wrong := [literal for literal in clause if not 1 <= abs(literal) <= self.variables]:
                 raise ValueError(f"clause {number} must be of the variables 1 to {self.variables}, got {wrong[0]}.")
 
-    @_literals.default
-    def _in_rows(self) -> NDArray[np.int64]:
-        """Return the clauses as rows of one length: shorter ones repeat their first literal, which changes nothing."""
-        longest = max(map(len, self.clauses), default=0)
-        rows = [(*clause, *(clause[:1] or (0,)) * (longest - len(clause))) for clause in self.clauses]
-        return np.array(rows, dtype=np.int64)
+    def __attrs_post_init__(self) -> None:
+        """Put the clauses into rows of one length: shorter ones repeat their first literal, which changes nothing."""
+        longest = max(map(len, self.clauses))
+        if longest * len(self.clauses) > _MOST_LITERALS:
+            raise ValueError(f"{len(self.clauses):,} clauses of up to {longest:,} literals are more than a scorer "
+                             f"holds, {_MOST_LITERALS:,} in all, where each counts as much as the longest.")
+        rows = [(*clause, *clause[:1] * (longest - len(clause))) for clause in self.clauses]
+        object.__setattr__(self, "_literals", np.array(rows, dtype=np.int64))
 
     def __len__(self) -> int:
         """Count the clauses."""
@@ -82,7 +88,7 @@ def read_dimacs(path: str | Path) -> Formula:
     """Read a formula in the DIMACS format (cnf). A line `%` ends it, as in the files of SATLIB.
 
     Args:
-        path: The file.
+        path: The file, of 1 GiB and 16,777,216 variables at most.
 
     Raises:
         ValueError: There is no such file, or it is not in this format; the message says in which line.
@@ -91,7 +97,10 @@ def read_dimacs(path: str | Path) -> Formula:
     if not path.is_file():
         raise ValueError(f"there is no file {path}.")
     try:
-        return _parse(path.read_text(errors="replace").splitlines())
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ValueError(f"it is larger than {_LARGEST_FILE:,} bytes.")
+        with path.open(errors="replace") as lines:
+            return _parse(lines)
     except ValueError as error:
         raise ValueError(f"{path} is not a DIMACS file of a formula: {error}") from error
 
@@ -116,24 +125,35 @@ def _parse(lines: Iterable[str]) -> Formula:
     number, header = next(filled, (0, []))
     if header[:2] != ["p", "cnf"] or len(header) != 4 or not all(word.isdecimal() for word in header[2:]):
         raise ValueError(f"it must begin with a line 'p cnf VARIABLES CLAUSES', got {' '.join(header)[:40]!r}.")
-    variables, announced = map(int, header[2:])
-    clauses = list(_clauses(filled))
+    variables, announced = (_whole(word, number) for word in header[2:])
+    if not 1 <= variables <= _MOST_VARIABLES:
+        raise ValueError(f"line {number} must announce 1 to {_MOST_VARIABLES:,} variables, got {variables:,}.")
+    clauses = list(_clauses(filled, variables))
     if len(clauses) != announced:
         raise ValueError(f"line {number} announces {announced} clauses, but there are {len(clauses)}.")
     return Formula(variables, clauses)
 
 
-def _clauses(numbered: Iterator[tuple[int, Sequence[str]]]) -> Iterator[list[int]]:
+def _whole(word: str, number: int) -> int:
+    """Read a whole number in line `number`; a word of more digits than any has is not turned into one."""
+    if len(word) > 20:
+        raise ValueError(f"line {number} must hold whole numbers of at most 19 digits, got {word[:20]}...")
+    try:
+        return int(word)
+    except ValueError:
+        raise ValueError(f"line {number} must hold whole numbers, got {word[:40]!r}.") from None
+
+
+def _clauses(numbered: Iterator[tuple[int, Sequence[str]]], variables: int) -> Iterator[list[int]]:
     """Yield the clauses. Each ends with 0, wherever its lines end; the last may lack the 0."""
     clause: list[int] = []
     for number, words in numbered:
         if words[0] == "%":
             break
         for word in words:
-            try:
-                literal = int(word)
-            except ValueError:
-                raise ValueError(f"line {number} must hold whole numbers, got {word[:40]!r}.") from None
+            literal = _whole(word, number)
+            if abs(literal) > variables:
+                raise ValueError(f"line {number} must be of the variables 1 to {variables}, got {literal}.")
             if literal:
                 clause.append(literal)
             else:

@@ -1,0 +1,90 @@
+"""Reads files that may be damaged or somebody else's: in bounded time and memory, with one error for all faults."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+__all__ = ["INFLATED", "read_json", "read_npz"]
+
+INFLATED = 1 << 24
+"""Bytes: what is compressed may become so large, or as large as its file."""
+_KINDS = "biufcSU"  # of dtypes: booleans, numbers, and text
+
+
+def read_json(path: Path | str, *, limit: int = 1 << 28) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+        limit: The bytes that it may have.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        ValueError: It is no JSON, or too large; the message names it.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "a.json")
+    >>> _ = file.write_text("[" * 100_000)
+    >>> read_json(file)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: ...a.json is damaged (RecursionError: ...
+    """
+    with open(path, "rb") as file:
+        data = file.read(limit + 1)
+    try:
+        if len(data) > limit:
+            raise ValueError(f"it is larger than {limit:,} bytes")
+        return json.loads(data)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{path} is damaged ({_words(error)}).") from error
+
+
+def read_npz(path: Path | str) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an npz file that `write_npz` can have written: booleans, numbers and text.
+
+    No array becomes larger than its file, or 16 MiB where it was compressed: what promises more is refused before any
+    memory is taken for it.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        ValueError: It is damaged, or holds something else; the message names it.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            with zipfile.ZipFile(file) as archive:
+                promised = sum(member.file_size for member in archive.infolist())
+                if promised > max(INFLATED, size):
+                    raise ValueError(f"it promises {promised:,} bytes in a file of {size:,}")
+                return {name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()}
+        except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for bytes that they did not write
+            raise ValueError(f"{path} is damaged ({_words(error)}).") from error
+
+
+def _array(data: bytes) -> NDArray[Any]:
+    file = io.BytesIO(data)
+    version = npy.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"version {version} of the format of arrays")
+    shape, fortran, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    count, start = math.prod(shape), file.tell()
+    if dtype.kind not in _KINDS or dtype.hasobject or dtype.fields or any(length < 0 for length in shape):
+        raise ValueError(f"an array of {dtype} and shape {shape}"[:200])
+    if count * dtype.itemsize != len(data) - start:
+        raise ValueError(f"{len(data) - start} bytes for an array of {dtype} and shape {shape}"[:200])
+    flat = np.frombuffer(data, dtype, offset=start) if count * dtype.itemsize else np.zeros(count, dtype)
+    return flat.reshape(shape, order="F" if fortran else "C").copy()
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}"
