@@ -24,6 +24,7 @@ from evoniche_baselines.compare import study as study_module
 from evoniche_baselines.compare.command import compare as command
 from evoniche_baselines.compare.command import split_methods
 from evoniche_baselines.compare.niche_pictures import draw_scores, order_by_niche
+from evoniche_baselines.compare.page import html_page
 from evoniche_baselines.compare.pictures import at_evaluations, draw_boxes, draw_critical_difference, draw_curves
 from evoniche_baselines.compare.runs import Task, run
 from evoniche_baselines.compare.store import Store
@@ -1201,3 +1202,37 @@ def test_what_asks_for_nothing_is_named():
     silent = method("silent", name="silent")(lambda problem, seed: Silent())
     with pytest.raises(ValueError, match="silent asked for nothing"):
         run(Task(bits, silent, 0, 10))
+
+
+HOSTILE = "![x](../secret.txt) <script>alert(1)</script> $\\frac{$ `a` | **b** \udc80"
+
+
+def test_words_are_shown_as_they_are(tmp_path):
+    """A label must not bring a file into the report, end a table, or be read as mathematics by matplotlib."""
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "pictures").mkdir()
+
+    def words():
+        return attrs.evolve(bits(), name=HOSTILE, metrics={HOSTILE: lambda genomes, scores: 1.0})
+
+    hostile = method(HOSTILE, name="hostile")(lambda problem, seed: catalogue.find_method("ga").start(problem, seed))
+    result = compare(words, [hostile, "ga"], runs=1, evaluations=40, progress=False)
+    page = write_report(result, tmp_path / "out", command="evoniche compare ```\n![x](secret.txt)").read_text()
+    assert "c2VjcmV0" not in page  # "secret" in base64
+    assert "<script>" not in page
+    assert page.count("<img") == len(list((tmp_path / "out" / "pictures").glob("*.png")))
+    assert page.count("![x](../secret.txt) &lt;script&gt;alert(1)&lt;/script&gt; $\\frac{$ `a` | **b** \\udc80") >= 2
+
+
+def test_a_picture_that_the_report_did_not_draw_is_not_read(tmp_path):
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (tmp_path / "pictures").mkdir()
+    for name in ("pictures/../secret.png", "../secret.png", "secret.png", "http://x.org/a.png"):
+        page = html_page(f"![]({name})", tmp_path)
+        assert "c2VjcmV0" not in page
+        assert "x.org" not in page
+
+
+def test_names_that_no_file_can_hold_are_refused():
+    with pytest.raises(ValueError, match="must be text that a file can hold"):
+        compare("niches", ["ga\udc80"], runs=1, progress=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -95,6 +97,19 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
+def _for_pictures(comparison: Comparison) -> Comparison:
+    """Return it with words of which matplotlib takes none for mathematics."""
+
+    def plain(words: Mapping[str, str]) -> dict[str, str]:
+        return {name: text.replace("$", r"\$") for name, text in words.items()}
+
+    over_time, final = (
+        rows.assign(metric=rows["metric"].str.replace("$", r"\$")) for rows in (comparison.over_time, comparison.final)
+    )
+    return attrs.evolve(comparison, problems=plain(comparison.problems), methods=plain(comparison.methods),
+                        over_time=over_time, final=final)
+
+
 def _draw(figure: Figure, path: Path) -> None:
     with new_file(path) as file:
         figure.savefig(file, format="png", dpi=130)
@@ -117,9 +132,10 @@ def _problem(
         "attraction": (draw_attraction, "Attraction between the same members in the same order; the values of each "
                        "matrix are divided by its largest one."),
     }
+    shown = _for_pictures(comparison)
     for name, (draw, caption) in drawn.items():
         path = f"pictures/{file_name(problem)}-{name}.png"
-        _draw(draw(comparison, problem), folder / path)
+        _draw(draw(shown, problem), folder / path)
         parts.append(f"![{caption}]({path})\n\n{caption}")
     return "\n\n".join(parts)
 
@@ -193,7 +209,7 @@ def _over_problems(comparison: Comparison, folder: Path) -> str:
         if result is None:
             continue
         path = f"pictures/ranks-{metric}.png"
-        _draw(draw_critical_difference(result, comparison.methods), folder / path)
+        _draw(draw_critical_difference(result, _for_pictures(comparison).methods), folder / path)
         rows = [(code(method), f"{rank:.2f}") for method, rank in result.ranks.items()]
         p = "p < .001" if result.p < 0.001 else f"p = {result.p:.3f}"
         parts.append(
@@ -213,7 +229,7 @@ def _run_times(comparison: Comparison, folder: Path) -> str:
     targets = run_times.default_targets(comparison.over_time, comparison.best_known)
     distribution = run_times.run_time_distribution(comparison.over_time, targets)
     path = "pictures/run-times.png"
-    _draw(draw_run_times(distribution, comparison.methods), folder / path)
+    _draw(draw_run_times(distribution, _for_pictures(comparison).methods), folder / path)
     text = ("The share of all runs and targets that a method has reached. The 51 targets of a problem begin with what "
             "half of the runs have at first; their distances to the best known value (or else the best that any run "
             "had) shrink evenly on a logarithmic scale, to a ten-thousandth (as COCO has them).")

@@ -228,10 +228,11 @@ def _tables(
         evaluations = result.over_time["evaluations"].astype(np.int64)
         for metric, values in result.over_time.items():
             if metric != "evaluations":
-                over_time.append(pd.DataFrame(dict(zip(COLUMNS, (*common, evaluations, metric, values), strict=True))))
+                columns = (*common, evaluations, printable(metric), values)
+                over_time.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))
         for metric, value in result.final.items():
             if metric != "evaluations":
-                final.append((*common, evaluations[-1], metric, value))
+                final.append((*common, evaluations[-1], printable(metric), value))
     problems = {task.problem_name: made[task.problem_name] for task, _ in done}
     methods = {task.method_name: task for task, _ in done}
     return Comparison(
