@@ -36,6 +36,7 @@ from evoniche.mutations import (
     ChainMutation,
     GaussianMutation,
     IntegerResetMutation,
+    RecipeMutation,
     SwapMutation,
 )
 from evoniche.population import Individual, Offspring, Population
@@ -135,6 +136,7 @@ __all__ = [
     "RealGenome",
     "Recipe",
     "RecipeGenome",
+    "RecipeMutation",
     "Recipes",
     "RecordedScorer",
     "Replacement",

@@ -22,6 +22,7 @@ from evoniche.functional.niches import (
 )
 from evoniche.functional.slerp import Angle, lerp, slerp, slerp_weights, split_slerp
 from evoniche.functional.survivors import survivors
+from evoniche.functional.vectors import blend, dot_products
 
 __all__ = [
     "CAPACITY",
@@ -34,11 +35,13 @@ __all__ = [
     "EpsilonVariant",
     "attracted",
     "attraction",
+    "blend",
     "case_capacity",
     "case_load",
     "case_weights",
     "coverage",
     "dalex",
+    "dot_products",
     "entropy",
     "lerp",
     "lexicase",

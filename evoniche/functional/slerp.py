@@ -9,25 +9,19 @@ recipes, which can compute dot products and weighted sums.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoniche.arrays import bits, like, namespace, to_numpy
+from evoniche.arrays import bits, namespace, to_numpy
 from evoniche.functional.chromosomes import Chromosomes
-from evoniche.functional.vectors import is_vectors
+from evoniche.functional.vectors import Dots, Floats, blend, dot_products, is_vectors
 
 __all__ = ["Angle", "lerp", "slerp", "slerp_weights", "split_slerp"]
 
 Array = Any
-Floats = NDArray[np.float64]
-Dots = tuple[Floats, Floats, Floats]
 Angle = Literal["whole", "part"]
-
-_MANY = 8
-"""From this many pieces on, weights for every number of the genome cost less than one step for each piece."""
 
 
 def slerp_weights(aa: Array, ab: Array, bb: Array, t: Array, *, eps: float | None = None) -> tuple[Array, Array]:
@@ -87,7 +81,7 @@ def lerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None = 
     """
     chromosomes = _chromosomes(chromosomes, a)
     t = _ratios(t, chromosomes)[:, chromosomes.labels]  # (n, stretches)
-    return _blend(a, b, _rows(chromosomes.boundaries, len(t)), 1 - t, t)
+    return blend(a, b, _rows(chromosomes.boundaries, len(t)), 1 - t, t)
 
 
 def slerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None = None) -> Array:
@@ -112,7 +106,7 @@ def slerp(a: Array, b: Array, t: ArrayLike, *, chromosomes: Chromosomes | None =
     t = _ratios(t, chromosomes)  # (n, count)
     wa, wb = slerp_weights(*_dots_of_chromosomes(a, b, chromosomes), t, eps=_eps(a))  # (n, count)
     bounds = _rows(chromosomes.boundaries, len(t))
-    return _blend(a, b, bounds, wa[:, chromosomes.labels], wb[:, chromosomes.labels])
+    return blend(a, b, bounds, wa[:, chromosomes.labels], wb[:, chromosomes.labels])
 
 
 def split_slerp(
@@ -162,10 +156,10 @@ def split_slerp(
     else:
         parts = split.shape[2] + 1 if split.ndim == 3 else 2
         group = parts * labels + part
-        dots = _grouped(_dots(a, b, bounds), group, parts * chromosomes.count)
+        dots = _grouped(dot_products(a, b, bounds), group, parts * chromosomes.count)
     aa, ab, bb = (_of_groups(dot, group) for dot in dots)
     wa, wb = slerp_weights(aa, ab, bb, t, eps=_eps(a))  # (n, pieces)
-    return _blend(a, b, bounds, wa, wb)
+    return blend(a, b, bounds, wa, wb)
 
 
 def _eps(a: Array) -> float:
@@ -210,50 +204,7 @@ def _grouped(dots: Dots, groups: NDArray[np.int64], count: int) -> Dots:
 
 def _dots_of_chromosomes(a: Array, b: Array, chromosomes: Chromosomes) -> Dots:
     """Compute the dot products a . a, a . b and b . b of each chromosome, shape (n, count)."""
-    dots = _dots(a, b, _rows(chromosomes.boundaries, a.shape[0]))
+    dots = dot_products(a, b, _rows(chromosomes.boundaries, a.shape[0]))
     if len(chromosomes.labels) == 1:
         return dots
     return _grouped(dots, chromosomes.labels, chromosomes.count)
-
-
-def _dots(a: Array, b: Array, bounds: NDArray[np.int64]) -> Dots:
-    """Compute a . a, a . b and b . b within each piece, shape (n, pieces), of bounds (n, pieces + 1)."""
-    if is_vectors(a):
-        known: Dots = a.dots(b, bounds)
-        return known
-    xp = namespace(a, b)
-    if bits(a) < 32:  # a dot product rounded to 8 or 11 bits would bend the angle
-        a, b = xp.astype(a, xp.float32), xp.astype(b, xp.float32)
-    found = np.zeros((3, len(bounds), bounds.shape[1] - 1))
-    for rows, row in [(slice(None), bounds[0])] if _alike(bounds) else enumerate(bounds):
-        for j, (start, stop) in enumerate(pairwise(row.tolist())):
-            x, y = a[rows, start:stop], b[rows, start:stop]
-            for dots, pair in zip(found, ((x, x), (x, y), (y, y)), strict=True):
-                dots[rows, j] = to_numpy(xp.vecdot(*pair))
-    return found[0], found[1], found[2]
-
-
-def _alike(bounds: NDArray[np.int64]) -> bool:
-    """Tell whether all rows are cut at the same places."""
-    return len(bounds) == 1 or (len(bounds) > 1 and bool((bounds == bounds[0]).all()))
-
-
-def _blend(a: Array, b: Array, bounds: NDArray[np.int64], wa: Floats, wb: Floats) -> Array:
-    """Compute a wa + b wb with weights (n, pieces), constant in each piece, rounded once to the dtype of a."""
-    if is_vectors(a):
-        return a.blend(b, bounds, wa, wb)
-    xp, dtype = namespace(a, b), a.dtype
-    precision = dtype if bits(a) >= 32 else xp.float32
-    wa, wb = like(wa, a, precision), like(wb, a, precision)
-    if precision != dtype:
-        a, b = xp.astype(a, precision), xp.astype(b, precision)
-    if wa.shape[1] < _MANY and _alike(bounds):
-        child = xp.empty_like(a)
-        for j, (start, stop) in enumerate(pairwise(bounds[0].tolist())):
-            child[:, start:stop] = a[:, start:stop] * wa[:, j : j + 1]
-            child[:, start:stop] += b[:, start:stop] * wb[:, j : j + 1]
-    else:
-        lengths = like((bounds[:, 1:] - bounds[:, :-1]).ravel(), a, xp.int64)
-        child = a * xp.reshape(xp.repeat(xp.reshape(wa, (-1,)), lengths), a.shape)
-        child += b * xp.reshape(xp.repeat(xp.reshape(wb, (-1,)), lengths), a.shape)
-    return child if precision == dtype else xp.astype(child, dtype)

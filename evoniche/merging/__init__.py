@@ -13,8 +13,9 @@ from evoniche.merging.recipe import Recipe, RecipeBatch
 from evoniche.merging.recipe_genome import RecipeGenome
 from evoniche.merging.recipes import Recipes
 from evoniche.merging.seed_bank import SeedBank, check_span, one_recipe
+from evoniche.merging.simplification import simplified
 
 __all__ = [
     "GRAM_BLOCK", "ArraySeeds", "GramTable", "Recipe", "RecipeBatch", "RecipeGenome", "Recipes", "SeedBank",
-    "check_span", "merge", "one_recipe",
+    "check_span", "merge", "one_recipe", "simplified",
 ]  # fmt: skip

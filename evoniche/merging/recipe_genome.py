@@ -11,10 +11,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from evoniche import functional
+from evoniche._validators import whole
 from evoniche.batches import Batch
 from evoniche.merging.recipe import Recipe
 from evoniche.merging.recipes import Recipes, cuts_of_both
 from evoniche.merging.seed_bank import SeedBank
+from evoniche.merging.simplification import simplified
 from evoniche.roles import Crossover, Genome
 
 __all__ = ["RecipeGenome"]
@@ -30,6 +32,8 @@ class RecipeGenome(Genome):
     Args:
         seeds: The models to merge.
         crossover: The crossover that makes random merges of two seeds; SLERP with t ~ U(0, 1) when None.
+        segments: The most segments that a child has, >= 1. Those of one that has more merge as `simplified` does it,
+            so that recipes do not grow from generation to generation. Any number when None, as in the published method.
 
     >>> from evoniche import ArraySeeds
     >>> seeds = ArraySeeds([np.array([1.0, 0.0]), np.array([0.0, 1.0])])
@@ -39,6 +43,7 @@ class RecipeGenome(Genome):
 
     seeds: SeedBank
     crossover: Crossover | None = None
+    segments: int | None = attrs.field(default=None, validator=attrs.validators.optional(whole(1)))
 
     def sample(self, n: int, *, rng: Generator) -> Recipes:
         """Draw what a merge begins with: the seeds, and then random merges of two of them (Abrantes 2025, 4.2).
@@ -57,6 +62,15 @@ class RecipeGenome(Genome):
             merged_pairs: Any = self.crossover.cross(*parents, rng=rng)
             return batch.join(merged_pairs)
         return batch.join(functional.slerp(*parents, rng.random(len(a))))
+
+    def repair(self, batch: Batch, *, rng: Generator) -> Batch:  # noqa: ARG002
+        """Bring recipes down to `segments`; those that have no more stay as they are."""
+        most = self.segments
+        if most is None or all(len(recipe.coefficients) <= most for recipe in batch):
+            return batch
+        short = [recipe if len(recipe.coefficients) <= most else simplified(recipe, self.seeds, segments=most)[0]
+                 for recipe in batch]  # fmt: skip
+        return Recipes(self.seeds, short)
 
     def distance(self, a: Batch, b: Batch) -> Floats:
         """The Euclidean distances between the merged models, shape (len(a), len(b))."""

@@ -83,6 +83,11 @@ class Recipes:
         """(n, parameters)."""
         return len(self), self.seeds.size
 
+    @property
+    def founders(self) -> Recipes:
+        """The seeds themselves, of which all of these are combinations."""
+        return Recipes.of_seeds(self.seeds)
+
     def take(self, indices: NDArray[np.intp]) -> Recipes:
         """The rows at `indices`."""
         return Recipes(self.seeds, [self.recipes[i] for i in indices])

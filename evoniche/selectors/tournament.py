@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Literal, final
 
 import attrs
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from evoniche._validators import whole
+from evoniche._validators import one_of, whole
 from evoniche.roles import Selector
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class TournamentSelector(Selector):
 
     Args:
         size: The number of members in a tournament, >= 1; 2 is the usual choice, and 1 makes the draw uniform.
+        by: "fitness" as the sharing has it, or "score", the mean score over the cases. Where members compete for cases,
+            the score finds parents that solve much, while the sharing decides who survives.
 
     >>> from evoniche import Population, RawSharing
     >>> population = Population.of(np.array([[0.1], [0.2], [0.9]]), sharing=RawSharing())
@@ -36,10 +38,12 @@ class TournamentSelector(Selector):
     """
 
     size: int = attrs.field(default=2, validator=whole(1))
+    by: Literal["fitness", "score"] = attrs.field(default="fitness", validator=one_of("fitness", "score"), kw_only=True)
 
     def select(self, population: Population, n: int, *, rng: Generator) -> NDArray[np.intp]:
         """Draw the positions of n first parents, shape (n,)."""
         entrants = rng.integers(len(population), size=(n, self.size))  # (n, size)
-        winners = population.fitness[entrants].argmax(axis=1)  # (n,)
+        merit = population.fitness if self.by == "fitness" else population.means
+        winners = merit[entrants].argmax(axis=1)  # (n,)
         chosen: NDArray[np.intp] = entrants[np.arange(n), winners]
         return chosen

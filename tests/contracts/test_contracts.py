@@ -55,6 +55,7 @@ from evoniche import (
     RealGenome,
     Recipe,
     RecipeGenome,
+    RecipeMutation,
     Recipes,
     RecordedScorer,
     Replacement,
@@ -219,6 +220,7 @@ SELECTORS = [
     RankSelector(2),
     RouletteSelector(),
     TournamentSelector(),
+    TournamentSelector(3, by="score"),
     TournamentSelector(1),
     TournamentSelector(9),
     UniformSelector(),
@@ -277,6 +279,10 @@ MUTATIONS = [
     (GaussianMutation(0.1), REALS.astype(np.float16)),
     (IntegerResetMutation(0, 4), INTEGERS),
     (IntegerResetMutation(np.zeros(9, dtype=int), np.arange(1, 10), rate=0.5), INTEGERS.astype(np.uint8)),
+    *[(RecipeMutation(REALS[:3], count=2, moves=("shift", "scale", "copy", "extend")), genomes)
+      for genomes in (REALS, SINGLES, IMAGES, REALS.astype(np.float16))],
+    *[(RecipeMutation(std=(0.1, 1), chromosomes=chromosomes), recipes)
+      for chromosomes in (None, GROUPS) for recipes in RECIPES],
     (SwapMutation(), ORDERS),
     (SwapMutation(3), ORDERS[:, :2]),
     (one_more, LISTS),

@@ -182,6 +182,14 @@ def test_tournament_of_equals_is_uniform(rng):
     assert_law(TournamentSelector(3).select(population_of(np.ones((4, 2))), N, rng=rng), [0.25] * 4)
 
 
+@pytest.mark.parametrize(("by", "of_the_last"), [("fitness", 1 - 0.8**2), ("score", 0.2**2)])
+def test_tournament_by_score_asks_for_the_mean_and_not_for_the_fitness(by, of_the_last, rng):
+    """Four share what they solve; the last solves less, and alone."""
+    population = population_of([[1, 1, 1, 0]] * 4 + [[0, 0, 0, 1]], ImplicitSharing())
+    chosen = TournamentSelector(2, by=by).select(population, N, rng=rng)
+    assert_law((chosen == 4).astype(int), [1 - of_the_last, of_the_last])
+
+
 @pytest.mark.parametrize("pressure", [1, 1.5, 2])
 def test_linear_ranking(pressure, rng):
     chosen = RankSelector(pressure).select(population_of(FITNESS[:, None]), N, rng=rng)
