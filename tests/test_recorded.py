@@ -84,7 +84,7 @@ def test_records_of_something_else_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["towns,plans\n1,2\n", '{"format": "other", "about": ""}\n', "[]\n", '{"about": ""}\n',
-                                  '{"format": "evoniche-record-1", "about": ""}\n{"genome": 3}\n'])
+                                  "towns,plans\n1,2", "towns", "[" * 100_000])
 def test_a_file_that_is_no_record_is_refused_and_stays(tmp_path, text):
     path = tmp_path / "plans.csv"
     path.write_text(text)
@@ -99,3 +99,38 @@ def test_scores_of_the_wrong_shape_are_not_kept(tmp_path):
     with pytest.raises(ValueError, match="must have shape"):
         recorded.score(np.eye(12, dtype=bool))
     assert [json.loads(line)["format"] for line in path.read_text().splitlines()] == ["evoniche-record-1"]
+
+
+def test_half_a_last_line_is_cut_off_and_no_other_byte_written(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    RecordedScorer(Counting(), GENOME, path).score(np.eye(12, dtype=bool))
+    whole, number = path.read_bytes(), path.stat().st_ino
+    path.write_bytes(whole + b'{"genome": "abc", "sco')
+    assert len(RecordedScorer(Counting(), GENOME, path)) == 12
+    assert (path.read_bytes(), path.stat().st_ino) == (whole, number)
+
+
+def test_a_damaged_line_costs_its_own_scores_alone(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    RecordedScorer(Counting(), GENOME, path).score(np.eye(12, dtype=bool))
+    lines = path.read_bytes().splitlines(keepends=True)
+    bad = [b"\xff\xfe\n", b"[1]\n", b'{"genome": 3}\n', b'{"genome": "a", "scores": ["x"]}\n', b'{"genome": "a"}\n']
+    path.write_bytes(b"".join([lines[0], *bad, *lines[2:]]))
+    again = Counting()
+    recorded = RecordedScorer(again, GENOME, path)
+    assert len(recorded) == 11
+    assert np.array_equal(recorded.score(np.eye(12, dtype=bool)), np.eye(12) / 3)
+    assert again.scored == 1
+
+
+def test_two_processes_may_write_one_record(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    one, other = (RecordedScorer(Counting(), GENOME, path) for _ in range(2))
+    one.score(np.eye(12, dtype=bool)[:4])
+    with path.open("ab") as file:
+        file.write(b'{"genome": "half')  # a third one was killed
+    other.score(np.eye(12, dtype=bool)[4:8])
+    third = RecordedScorer(Counting(), GENOME, path)
+    one.score(np.eye(12, dtype=bool)[8:])
+    assert len(third) == 8
+    assert len(RecordedScorer(Counting(), GENOME, path)) == 12

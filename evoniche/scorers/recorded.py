@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, final
+from typing import Any, BinaryIO, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoniche import _log
 from evoniche.batches import Batch, take
 from evoniche.function_operators import as_scorer
 from evoniche.roles import Genome, Scorer
@@ -94,29 +96,65 @@ class RecordedScorer(Scorer):
 
     def _keep(self, names: list[str], scores: NDArray[Any]) -> None:
         new = {name: row.astype(np.float64) for name, row in zip(names, scores, strict=True) if name not in self._rows}
-        if self._path is not None:
+        if self._path is not None and new:
             lines = [json.dumps({"genome": name, "scores": row.tolist()}) + "\n" for name, row in new.items()]
-            with self._path.open("a") as file:
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
+            with _alone(self._path) as file:
+                half = file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+                file.write(("\n" * half + "".join(lines)).encode())  # another process may have been killed meanwhile
         self._rows.update(new)
 
     def _open(self, path: Path, header: dict[str, str]) -> None:
-        if not path.exists() or not path.stat().st_size:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(header) + "\n")
-            return
-        try:
-            text = path.read_text()
-            whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
-            first, *lines = (json.loads(line) for line in whole.splitlines())
-            self._rows = {line["genome"]: np.array(line["scores"], dtype=np.float64) for line in lines}
-            if first["format"] != _FORMAT:
-                raise ValueError(f"its format is {first['format']!r}")
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no record of scores ({error}): give the name of a new file.") from error
-        if first["about"] != header["about"]:
-            raise ValueError(f"{path} is the record of another run: there {first['about']}, here {header['about']}.")
-        if whole != text:
-            path.write_text(whole)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path) as file:
+            content = file.read()
+            if not content:
+                file.write((json.dumps(header) + "\n").encode())
+                return
+            whole = content.rfind(b"\n") + 1
+            first, *lines = content[:whole].splitlines() or [content]
+            about = _read(first)
+            if about.get("format") != _FORMAT:
+                raise ValueError(f"{path} is no record of scores (its first line is {first[:40]!r}): give the name of "
+                                 "a new file.")
+            if about.get("about") != header["about"]:
+                raise ValueError(f"{path} is the record of another run: there {about.get('about')}, here "
+                                 f"{header['about']}.")
+            if whole < len(content):  # half a line, which a killed process has left
+                file.truncate(whole)
+        rows = [_row(_read(line)) for line in lines]
+        self._rows = dict(row for row in rows if row is not None)
+        if bad := rows.count(None):
+            _log.warning("{}: {} lines of it are damaged; their genomes will be scored again.", path, bad)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[BinaryIO]:
+    """A file to read and to append to, which no other record of this file uses meanwhile; on the disk in the end."""
+    with path.open("a+b") as file:
+        with suppress(ImportError, OSError):  # where there are no such locks, lines are still written as a whole
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    """A line of the file; empty where it is damaged."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, NDArray[np.float64]] | None:
+    """The name of a genome and its scores; None where they are damaged."""
+    try:
+        scores = np.array(entry["scores"], dtype=np.float64)
+        good = isinstance(entry["genome"], str) and scores.ndim == 1 and len(scores) and np.isfinite(scores).all()
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (entry["genome"], scores) if good else None

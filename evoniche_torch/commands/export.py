@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from safetensors import safe_open
 
 from evoniche_torch.files import model_paths
 from evoniche_torch.models import CheckpointSeeds
@@ -39,15 +41,19 @@ def export(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Write the merged model of a RECIPE (recipe.json) again, byte by byte.
+    """Write the merged model of a RECIPE (recipe.json) again.
 
-    The models must be those that the recipe was made of: their files are compared by SHA-256.
+    The models must be those that the recipe was made of: their files are compared by SHA-256. So is what was written,
+    which is the same byte by byte on the same kind of processor; where it is not, the command says so.
     """
     try:
-        _export(recipe, out, models, base, allow_torch_files, overwrite, not quiet)
+        differing = _export(recipe, out, models, base, allow_torch_files, overwrite, not quiet)
     except (ValueError, ImportError, OSError) as error:
         hint = "" if models else " Where the models are now is said by --model, once for each, and --base."
         raise click.ClickException(f"{error}{hint if 'no such folder' in str(error) else ''}") from error
+    if differing:
+        click.echo(f"not the bytes that were written first: {', '.join(differing)}. Another kind of processor, or "
+                   f"another version of torch, rounds otherwise.{_how_far(recipe.parent, out, differing)}", err=True)
     click.echo(f"merged model in {out}")
 
 
@@ -59,7 +65,7 @@ def _export(
     torch_files: bool,
     overwrite: bool,
     progress: bool,
-) -> None:
+) -> list[str]:
     record = read_recipe(recipe)
     if record.kind == "memory":
         raise click.ClickException(f"{recipe} is of models in memory, which no file holds: it cannot be exported.")
@@ -81,4 +87,22 @@ def _export(
         allow_torch_files=torch_files,
         progress=progress,
     ) as seeds:
-        rewrite_checkpoint(record, seeds, out, overwrite=overwrite, progress=progress)
+        return rewrite_checkpoint(record, seeds, out, overwrite=overwrite, progress=progress)
+
+
+def _how_far(first: Path, again: Path, names: Sequence[str]) -> str:
+    """Compare weights that were written first with those written again, where the first ones still lie there."""
+    differ, numbers, apart = 0, 0, 0.0
+    for name in (name for name in names if name.endswith(".safetensors")):
+        if not (first / name).is_file():
+            return ""
+        with safe_open(first / name, "pt") as one, safe_open(again / name, "pt") as other:
+            if set(one.keys()) != set(other.keys()):
+                return ""
+            for key in one.keys():  # noqa: SIM118  # no dict
+                a, b = one.get_tensor(key).double(), other.get_tensor(key).double()
+                if a.shape != b.shape:
+                    return ""
+                differ, numbers = differ + int((a != b).sum()), numbers + a.numel()
+                apart = max(apart, float((a - b).abs().max())) if a.numel() else apart
+    return f" {differ:,} of {numbers:,} numbers differ, by at most {apart:.2g}." if numbers else ""

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
-import shlex
-import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
-from numpy.typing import NDArray
 
-from evoniche import Chromosomes, Recipe, Recipes, Result, _log
+from evoniche import Chromosomes, Recipes, Result, StoreError, _log
 from evoniche_torch.commands.merge_options import SectionedCommand, merge_options, parse_pairs
+from evoniche_torch.commands.merge_output import describe_result, write_merge
 from evoniche_torch.commands.merge_plan import describe_plan
 from evoniche_torch.commands.merge_run import MergeRun, Trial
+from evoniche_torch.commands.merge_store import MergeStore
 from evoniche_torch.commands.tasks import read_tasks
 from evoniche_torch.files import model_paths, split_adapter
 from evoniche_torch.models import CheckpointSeeds, chromosomes, load_pretrained
-from evoniche_torch.output import (
-    Card,
-    check_adapters,
-    check_output_folder,
-    draw_merge,
-    parse_size,
-    write_adapter,
-    write_checkpoint,
-)
+from evoniche_torch.output import check_adapters, check_output_folder, parse_size
 from evoniche_torch.scorers import MultiTaskScorer
 
 __all__ = ["merge"]
+
+_SETTINGS = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "seed")
 
 
 @click.command(cls=SectionedCommand, context_settings={"show_default": True})
@@ -51,7 +43,7 @@ def merge(models: tuple[Path, ...], **options: Any) -> None:
     """  # noqa: D301
     try:
         _merge(models, options)
-    except (ValueError, ImportError, OSError) as error:
+    except (ValueError, ImportError, OSError, StoreError) as error:
         _log.debug("{}", traceback.format_exc())
         raise click.ClickException(str(error)) from error
 
@@ -59,6 +51,9 @@ def merge(models: tuple[Path, ...], **options: Any) -> None:
 def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     _check_options(models, options)
     progress = not options["quiet"]
+    kept = None if options["dry_run"] else MergeStore.of(options["store"], options["out"], options["accept"])
+    if kept is not None:
+        _check_output(models, options, kept)
     device = _device(options["device"])
     training, held_out = _tasks(options)
     if options["as_adapter"] and not options["base"]:
@@ -78,49 +73,53 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
             seeds.check_finite()  # reads the models for their dot products, which are needed in any case
         run = MergeRun(seeds, model, training, held_out)
         trial = run.trial()
-        if options["dry_run"]:
+        if kept is None:
             plan = {name: options[name] for name in ("evaluations", "warmup", "population", "split_point", "dtype")}
             click.echo(describe_plan(run, trial, chromosomes=groups, **plan))
             return
-        result, best, scores = _evolve(run, trial, groups, options)
-        table = run.table(scores, best)
-        _write(run, result, best, table, options)
-    _report(result, table, options["out"], options["record"])
+        result = _evolve(run, trial, groups, options, kept)
+        with kept.named(result.evaluations):
+            table = _table(run, result, kept)
+            write_merge(run, result, table, options)
+    if result.stopped != "interrupted":
+        kept.finish()
+    click.echo(describe_result(result, table, options["out"], kept.path))
 
 
 def _evolve(
-    run: MergeRun, trial: Trial, groups: Chromosomes | None, options: dict[str, Any]
-) -> tuple[Result, Recipe, NDArray[Any]]:
-    """Run the evolution: its result, the best merge, and the training scores of the seeds and last of that merge."""
+    run: MergeRun, trial: Trial, groups: Chromosomes | None, options: dict[str, Any], kept: MergeStore
+) -> Result:
+    """Run the evolution, or what is left of it."""
     seeds = run.seeds
     if options["evaluations"] <= seeds.count + options["warmup"]:
         _log.warning("no more than the {} seeds and {} random merges of them are scored: give more --evaluations "
                      "or a smaller --warmup.", seeds.count, options["warmup"])  # fmt: skip
-    names = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "seed")
+    by_case = options["reject_early"]
+    if by_case and (why := run.training.why_not_by_case):
+        raise ValueError(f"--reject-early needs tasks that can look at some cases without the others, but {why}.")
     evolution = run.evolution(
-        trial,
         chromosomes=groups,
-        record=options["record"],
         population_size=options["population"],
-        **{name: options[name] for name in names},
+        **{name: options[name] for name in _SETTINGS},
     )
+    kept.begin(evolution, run, trial.scores)
     try:
-        result = evolution.run(total=options["evaluations"], progress=not options["quiet"])
-    except (ValueError, OSError) as error:
-        lost = _lost(options["record"], evolution.evaluations)
-        raise ValueError(f"{error} Nothing was written; {lost}") from error
-    if result.best is None:
-        raise click.ClickException("interrupted before any model was scored: nothing was written.")
-    best = result.best.genome[0]
-    assert evolution.parts.scorer is not None
-    return result, best, evolution.parts.scorer.score(Recipes(seeds, [*Recipes.of_seeds(seeds), best]))
+        result = evolution.run(
+            total=options["evaluations"], store=kept.store, reject_early=by_case, progress=not options["quiet"]
+        )
+    except (ValueError, OSError, StoreError) as error:
+        raise ValueError(f"{error} Nothing was written; {evolution.evaluations} evaluations are in {kept.path}: the "
+                         "same command goes on from them.") from error  # fmt: skip
+    return result
 
 
-def _lost(record: Path | None, evaluations: int) -> str:
-    """Say what is left of a run that failed."""
-    if record is None:
-        return f"{evaluations} evaluations are lost: with --record FILE, the same command would go on from them."
-    return f"{evaluations} evaluations are in {record}: the same command goes on from them."
+def _table(run: MergeRun, result: Result, kept: MergeStore) -> dict[str, dict[str, float]]:
+    """The mean scores of the seeds and of the best merge."""
+    assert result.best is not None
+    known = kept.scores(run.seeds.count, result.evaluations)
+    others = Recipes(run.seeds, list(Recipes.of_seeds(run.seeds))[len(known) :])
+    rows = [*known, *run.scores(others), result.best.scores]
+    return run.table(rows, result.best.genome[0])
 
 
 def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -138,17 +137,29 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     if options["angle"] == "part" and not options["split_point"]:
         raise click.UsageError("--angle part is of the parts before and after the split point: leave out "
                                "--no-split-point.")
+    if options["reject_early"] and options["population"] < len(models):
+        raise click.UsageError(f"--reject-early needs a --population of at least {len(models)}, the number of models, "
+                               "which are scored in full.")
     try:
         parse_size(options["shard_size"])
     except ValueError:
         raise click.UsageError(f"--shard-size must be such as 5GB or 500MB, got {options['shard_size']!r}.") from None
-    if (out := options["out"]) is not None:
-        base = [options["base"]] if options["base"] else []
+
+
+def _check_output(models: tuple[Path, ...], options: dict[str, Any], kept: MergeStore) -> None:
+    """Refuse a folder that cannot be written, or that holds something else than the result of this very run."""
+    out = options["out"]
+    if out.resolve() in kept.path.resolve().parents:
+        raise click.UsageError(f"--store {kept.path} must lie outside of --out {out}, which is made in the end.")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ImportError("the picture of a merge needs matplotlib: pip install 'evoniche[plot]'.")
+    base = [options["base"]] if options["base"] else []
+    try:
         check_output_folder(out, overwrite=options["overwrite"], inputs=model_paths([*models, *base]))
-        if (record := options["record"]) is not None and out.resolve() in record.resolve().parents:
-            raise click.UsageError(f"--record {record} must lie outside of --out {out}, which is made in the end.")
-        if importlib.util.find_spec("matplotlib") is None:
-            raise ImportError("the picture of a merge needs matplotlib: pip install 'evoniche[plot]'.")
+    except FileExistsError:
+        # A run that was killed when its folder was there already, and its store was not gone yet.
+        if not (out / "recipe.json").is_file() or kept.told < options["evaluations"]:
+            raise
 
 
 def _device(name: str) -> str:
@@ -184,45 +195,3 @@ def _open_seeds(models: tuple[Path, ...], options: dict[str, Any], progress: boo
         progress=progress,
         **{name: options[name] for name in names},
     )
-
-
-def _write(
-    run: MergeRun, result: Result, best: Recipe, table: dict[str, dict[str, float]], options: dict[str, Any]
-) -> None:
-    columns = ["model", *next(iter(table.values()))]
-    rows = [[name, *(f"{score:.4f}" for score in row.values())] for name, row in table.items()]
-    assert result.best is not None
-    lineage = [
-        f"child {result.best.id} of {result.best.parents[0]} and {result.best.parents[1]}, "
-        f"the best of {result.evaluations} evaluations"
-        if result.best.parents[0] >= 0
-        else f"number {result.best.id} of those that the evolution of {result.evaluations} evaluations began with"
-    ]
-    command = shlex.join(["evoniche", *sys.argv[1:]])
-    settings: dict[str, Any] = {
-        "like": options["like"] - 1,
-        "card": Card(title=options["out"].name, command=command, scores=(columns, rows), lineage=lineage),
-        "overwrite": options["overwrite"],
-    }
-    if options["as_adapter"]:
-        out = write_adapter(best, run.seeds, options["out"], dtype=options["dtype"] or "float32", **settings)
-    else:
-        settings |= {"dtype": options["dtype"], "shard_size": options["shard_size"], "progress": not options["quiet"]}
-        out = write_checkpoint(best, run.seeds, options["out"], **settings)
-    with (out / "history.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(result.history)
-        writer.writerows(zip(*result.history.values(), strict=True))
-    draw_merge(result, run.seeds.index, run.seeds.labels, out / "figure.png")
-
-
-def _report(result: Result, table: dict[str, dict[str, float]], out: Path, record: Path | None) -> None:
-    columns = list(next(iter(table.values())))
-    width = max(map(len, table))
-    click.echo("  ".join([" " * width, *(f"{name:>8}" for name in columns)]))
-    for model, row in table.items():
-        click.echo("  ".join([f"{model:<{width}}", *(f"{row[name]:>{max(8, len(name))}.3f}" for name in columns)]))
-    if result.stopped == "interrupted":
-        more = "" if record is None else f"; from {record} the same command goes on with --overwrite"
-        click.echo(f"interrupted after {result.evaluations} evaluations; this is the best of them{more}")
-    click.echo(f"merged model in {out}, picture in {out / 'figure.png'}")

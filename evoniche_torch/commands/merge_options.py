@@ -62,8 +62,13 @@ _SEARCH = [
                  "1, or as much as its best score."),
     click.option("--relative-scores", is_flag=True, help="Compete for the scores above the worst of each case."),
     click.option("--seed", type=click.IntRange(min=0), default=0, help="The seed of all random numbers."),
-    click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="A file that keeps every score. "
-                 "If the command is cut off, the same command goes on from it."),
+    click.option("--reject-early", is_flag=True, help="Stop scoring merges that are certain to be rejected; the "
+                 "result is the same. Needs scorers f(model, cases=None)."),
+    click.option("--store", "--record", "store", type=click.Path(dir_okay=False, path_type=Path), help="The file in "
+                 "which the run is kept, from which the same command goes on if it was cut off. [default: OUT.run.db, "
+                 "until OUT is written]"),
+    click.option("--accept", multiple=True, metavar="NAME", help="A difference from the run in the store that does "
+                 "not matter, as the refusal names it, such as scorer; may be repeated."),
 ]  # fmt: skip
 
 _MODELS = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import attrs
@@ -13,14 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche import Chromosomes, Evolution, Recipe, RecipeGenome, Recipes, RecordedScorer, _log, merge
+from evoniche import CaseScorer, Chromosomes, Evolution, Recipe, Recipes, _log, merge
+from evoniche.batches import Batch
 from evoniche_torch.models import CheckpointSeeds, PretrainedModel, load_into
-from evoniche_torch.scorers import CheckpointScorer, MultiTaskScorer
+from evoniche_torch.scorers import CheckpointCaseScorer, MultiTaskScorer
 
 __all__ = ["MergeRun", "Trial"]
 
-_SAME_TASKS = 0.02  # how much the mean score of one model may differ between two runs of the same tasks
 _ROUNDING = 1e-6  # how much a score may exceed 1
+_DIGITS = 6  # of a coefficient, up to which processors agree
 
 
 @final
@@ -60,34 +60,35 @@ class MergeRun:
             self._evaluate(self.held_out)
         return Trial(scores, loaded - start, scored - loaded)
 
-    def evolution(
-        self, trial: Trial, *, chromosomes: Chromosomes | None, record: Path | None = None, **settings: Any
-    ) -> Evolution:
-        """Set up the evolution of the paper for large models. The first seed is not scored again.
+    def evolution(self, *, chromosomes: Chromosomes | None, **settings: Any) -> Evolution:
+        """Set up the evolution of the paper for large models, once there was a trial.
 
         Args:
-            trial: The scores of the first seed.
             chromosomes: Groups of parameters with a ratio and a split point of their own; all in one when None.
-            record: A file that keeps every score, from which a run that was cut off goes on; None for no file.
             **settings: More arguments of `evoniche.merge`.
-
-        Raises:
-            ValueError: The record has other scores of the first seed, so the tasks have changed.
         """
-        scorer = CheckpointScorer(self.model.module, self.seeds, lambda _: self._evaluate(self.training))
-        genome = RecipeGenome(self.seeds)
-        recorded = RecordedScorer(scorer, genome, record, about=self._about())
-        first = Recipes.of_seeds(self.seeds).take(np.array([0]))
-        recorded.remember(first, trial.scores[None])
-        before, now = recorded.score(first)[0].mean(), trial.scores.mean()
-        if abs(before - now) > _SAME_TASKS:
-            raise ValueError(f"{record} has other scores of {self.seeds.labels[0]} on record ({before:.3f} on average) "
-                             f"than it has now ({now:.3f}): the tasks have changed, so give the name of a new file.")
-        return merge(
-            self.seeds, recorded, chromosomes=chromosomes, importance=self.training.importance, **settings
-        )
 
-    def table(self, training: NDArray[Any], best: Recipe) -> dict[str, dict[str, float]]:
+        def evaluate(_: Any, cases: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+            return self._evaluate(self.training, cases)
+
+        importance = self.training.importance
+        settings |= {"chromosomes": chromosomes, "importance": importance}
+        first = merge(self.seeds, **settings).ask(self.seeds.count + settings["warmup"]).genomes
+        about = {"models": self._models(), "tasks": self.training.identity, "first": _digest_of(first)}
+        scorer = CheckpointCaseScorer(self.model.module, self.seeds, evaluate, cases=len(importance))
+        return merge(self.seeds, MergeScorer(about, scorer), **settings)
+
+    def scores(self, recipes: Recipes) -> NDArray[np.float64]:
+        """Score recipes on all training cases, shape (n, cases)."""
+        return np.array([self._loaded(recipe, self.training) for recipe in recipes])
+
+    @property
+    def old_name(self) -> str:
+        """The text by which records of scores, before there were stores, knew the models and tasks."""
+        tasks = [f"{name} {columns.stop - columns.start}" for name, columns in self.training.slices.items()]
+        return f"models {', '.join(self._models())}; cases of {', '.join(tasks)}"
+
+    def table(self, training: Sequence[NDArray[Any]], best: Recipe) -> dict[str, dict[str, float]]:
         """Compute the mean scores of each seed and of the merged model, on the training and the held-out cases.
 
         If the held-out cases cannot be scored, or Ctrl-C interrupts that, they are left out with a warning.
@@ -114,35 +115,65 @@ class MergeRun:
         return dict(zip(names, rows, strict=True))
 
     def _later(self, scorer: MultiTaskScorer, recipe: Recipe) -> dict[str, float]:
-        load_into(self.model.module, recipe, self.seeds)
-        means = _columns(scorer.task_means(self._evaluate(scorer)))
+        means = _columns(scorer.task_means(self._loaded(recipe, scorer)))
         return {f"{task} (held out)": mean for task, mean in means.items()}
 
-    def _evaluate(self, scorer: MultiTaskScorer) -> NDArray[np.float64]:
-        """Score the model in memory.
+    def _loaded(self, recipe: Recipe, scorer: MultiTaskScorer) -> NDArray[np.float64]:
+        load_into(self.model.module, recipe, self.seeds)
+        return self._evaluate(scorer)
+
+    def _evaluate(self, scorer: MultiTaskScorer, cases: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """Score the model in memory on all cases, or some.
 
         Raises:
-            ValueError: Scores are not numbers from 0 to 1. Nothing has been recorded then.
+            ValueError: Scores are not numbers from 0 to 1. Nothing has been kept of them then.
         """
         with torch.no_grad():
-            found = scorer(self.model.whole)
+            found = scorer(self.model.whole) if cases is None else scorer(self.model.whole, cases)
+        numbers = np.arange(len(found)) if cases is None else cases
         for task, part in scorer.slices.items():
-            scores = found[part]
+            mine = (numbers >= part.start) & (numbers < part.stop)
+            scores = found[mine]
             if scores.dtype.kind not in "biuf":
                 raise ValueError(f"task {task!r} gave scores that are not all numbers, such as {scores[:3].tolist()}.")
             good = (scores >= 0) & (scores <= 1 + _ROUNDING)
             if not good.all():
-                case = int(good.argmin())
-                raise ValueError(f"task {task!r} gave {scores[case]} as the score of its case {case} (of "
-                                 f"{len(scores)}, counted from 0): scores must be numbers from 0 to 1.")
-        return np.asarray(found, dtype=np.float64)
+                wrong = int(good.argmin())
+                raise ValueError(f"task {task!r} gave {scores[wrong]} as the score of its case "
+                                 f"{numbers[mine][wrong] - part.start} (of {part.stop - part.start}, counted from 0): "
+                                 "scores must be numbers from 0 to 1.")
+        return np.minimum(np.asarray(found, dtype=np.float64), 1)
 
-    def _about(self) -> str:
-        """A text that identifies the models and tasks of a record."""
+    def _models(self) -> list[str]:
+        """A digest of each model's weights, the base last."""
         digests = ["".join(files.values()).encode() for files in self.seeds.digests]
-        models = ", ".join(hashlib.sha256(digest).hexdigest()[:12] for digest in digests)
-        tasks = [f"{name} {columns.stop - columns.start}" for name, columns in self.training.slices.items()]
-        return f"models {models}; cases of {', '.join(tasks)}"
+        return [hashlib.sha256(digest).hexdigest()[:12] for digest in digests]
+
+
+@final
+@attrs.frozen(eq=False)
+class MergeScorer(CaseScorer):
+    """A scorer that a store knows by the models and cases that it is about."""
+
+    about: Mapping[str, Any]
+    scorer: CheckpointCaseScorer
+
+    @property
+    def cases(self) -> int:
+        """How many cases there are."""
+        return self.scorer.cases
+
+    def score(self, genomes: Batch, cases: NDArray[np.intp] | None = None) -> NDArray[Any]:
+        """Score recipes on some cases, or all, shape (n, cases)."""
+        return self.scorer.score(genomes, cases)
+
+
+def _digest_of(recipes: Recipes) -> str:
+    """What recipes have in common on all processors: their boundaries, and coefficients to so many digits."""
+    digest = hashlib.blake2b(digest_size=8)
+    for recipe in recipes:
+        digest.update(recipe.boundaries.tobytes() + (np.round(recipe.coefficients, _DIGITS) + 0.0).tobytes())
+    return digest.hexdigest()
 
 
 def _columns(means: Mapping[str, float]) -> dict[str, float]:

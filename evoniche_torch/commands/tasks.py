@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import attrs
 
-from evoniche._objects import failure, load_object, neighbours, split_name
+from evoniche._objects import failure, load_object, neighbours, source_files, split_name
 from evoniche_torch.scorers import LmEvalScorer, MultiTaskScorer
+from evoniche_torch.scorers.evaluation import why_not_by_case
+from evoniche_torch.scorers.lm_eval_tasks import digest
 
 __all__ = ["read_tasks"]
 
-Evaluate = Callable[[Any], Any]
+T = TypeVar("T")
+Evaluate = Callable[..., Any]
 
 _HARNESS = tuple(name for name in inspect.signature(LmEvalScorer).parameters if name != "tasks")
 
@@ -31,7 +36,7 @@ def read_tasks(
 
     Args:
         functions: Names as "file.py:function" or "package.module:function". Each function takes a model and returns
-            the scores of its cases.
+            the scores of its cases; one that takes `(model, cases=None)` can score some of them.
         tasks: Names or YAML files of tasks for lm-evaluation-harness.
         weights: Name -> how much a task counts as a whole; all the same when None. The name is that of the function,
             or that of the task without folder and ending.
@@ -80,14 +85,29 @@ class _Function:
     spec: str
     function: Evaluate
 
-    def __call__(self, model: Any) -> Any:
+    def __call__(self, model: Any, cases: Any = None) -> Any:
         place, _ = split_name(self.spec)
         file = Path(place) if place.endswith(".py") else None
         try:
             with neighbours(file) if file else nullcontext():  # it may import when it is called
-                return self.function(model)
+                return self.function(model) if cases is None else self.function(model, cases)
         except Exception as error:
             raise ValueError(f"the scorer {self.spec} failed: {failure(error, file)}") from error
+
+    @property
+    def why_not_by_case(self) -> str:
+        """See `evoniche_torch.scorers.evaluation.why_not_by_case`."""
+        return why_not_by_case(self.function)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its scores follow from: its file and those beside it, but for their layout, and `function.cases`."""
+        place, _ = split_name(self.spec)
+        file = Path(place) if place.endswith(".py") else Path(inspect.getfile(import_module(place)))
+        known = {"function": self.function.__name__ if hasattr(self.function, "__name__") else self.spec}
+        if (own := getattr(self.function, "cases", None)) is not None:
+            known["contents"] = digest(list(own))
+        return known | {"code": digest([_parsed(path) for path in source_files(file)])}
 
 
 @final
@@ -98,11 +118,37 @@ class _Task:
     name: str
     scorer: LmEvalScorer
 
-    def __call__(self, model: Any) -> Any:
+    def __call__(self, model: Any, cases: Any = None) -> Any:
+        return self._said(lambda: self.scorer(model, cases))
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """The columns of each task of the harness."""
+        return self._said(lambda: self.scorer.slices)
+
+    @property
+    def why_not_by_case(self) -> str:
+        """See `LmEvalScorer`."""
+        return self._said(lambda: self.scorer.why_not_by_case)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """See `LmEvalScorer`."""
+        return self._said(lambda: self.scorer.identity)
+
+    def _said(self, act: Callable[[], T]) -> T:
         try:
-            return self.scorer(model)
+            return act()
         except (ValueError, ImportError, OSError):
             raise
         except Exception as error:
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
             raise ValueError(f"the task {self.name} failed: {type(error).__name__}: {reason}") from error
+
+
+def _parsed(file: Path) -> str:
+    """A Python file without comments and layout, so that its data count and its looks do not."""
+    try:
+        return ast.dump(ast.parse(file.read_bytes()))
+    except (SyntaxError, ValueError, RecursionError):
+        return file.read_bytes().hex()

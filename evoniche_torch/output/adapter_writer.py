@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -33,7 +33,7 @@ from evoniche_torch.output.checkpoint_writer import describe_merge
 from evoniche_torch.output.model_card import render_card
 from evoniche_torch.output.output_folder import check_output_folder
 from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card
-from evoniche_torch.output.side_file_copies import side_file_digests
+from evoniche_torch.output.side_file_copies import file_digest, side_file_digests
 
 __all__ = ["check_adapters", "write_adapter"]
 
@@ -49,6 +49,7 @@ def write_adapter(
     dtype: torch.dtype | str = "float32",
     like: int = 0,
     card: Mapping[str, Any] | Card | None = None,
+    more: Callable[[Path], object] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a merge of adapters over one base as one adapter in the layout of peft.
@@ -65,6 +66,7 @@ def write_adapter(
         dtype: The dtype of the adapter's tensors.
         like: The number of the seed whose tokenizer, if it has one, and description the adapter gets.
         card: See `write_checkpoint`.
+        more: See `write_checkpoint`.
         overwrite: Whether a model that is already at `out` is replaced once the new one is complete.
 
     Returns:
@@ -99,11 +101,19 @@ def write_adapter(
         note = (f"It is an adapter (LoRA) of rank {config['r']}, to be loaded by peft over its base. What is made "
                 "again from `recipe.json` is the whole model.")  # fmt: skip
         card = attrs.evolve(record.card, notes=(*record.card.notes, note))
-        record = msgspec.structs.replace(record, card=card, side_files=side_file_digests(seeds.folders[like]))
-        files = {"adapter_config.json": json.dumps(config, indent=2) + "\n", "recipe.json": record.to_json()}
-        for name, text in (files | {"README.md": render_card(record)}).items():
-            (partial / name).write_text(text, encoding="utf-8", newline="\n")
+        _write_text(partial / "adapter_config.json", json.dumps(config, indent=2) + "\n")
+        written = {file.name: file_digest(file) for file in sorted(partial.glob("adapter_*"))}
+        side_files = side_file_digests(seeds.folders[like])
+        record = msgspec.structs.replace(record, card=card, side_files=side_files, written=written)
+        _write_text(partial / "recipe.json", record.to_json())
+        _write_text(partial / "README.md", render_card(record))
+        if more is not None:
+            more(partial)
     return out
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def check_adapters(seeds: CheckpointSeeds) -> None:

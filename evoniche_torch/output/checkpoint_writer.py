@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
 from os import PathLike
 from pathlib import Path
@@ -22,7 +22,7 @@ from evoniche_torch.files import ModelFolder, TensorInfo, model_paths
 from evoniche_torch.models import MERGE_BLOCK, CheckpointSeeds, TensorSeeds
 from evoniche_torch.output.model_card import render_card
 from evoniche_torch.output.output_folder import check_output_folder
-from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card, RecipeFile, SeedFiles, index_digest
+from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card, RecipeFile, SeedFiles, index_digest, read_recipe
 from evoniche_torch.output.safetensors_writer import (
     ShardNames,
     bytes_of,
@@ -32,9 +32,9 @@ from evoniche_torch.output.safetensors_writer import (
     split_shards,
     write_tensors,
 )
-from evoniche_torch.output.side_file_copies import check_digests, copy_side_files
+from evoniche_torch.output.side_file_copies import check_digests, copy_side_files, file_digest
 
-__all__ = ["describe_merge", "rewrite_checkpoint", "write_checkpoint"]
+__all__ = ["describe_merge", "holds_merge", "rewrite_checkpoint", "write_checkpoint"]
 
 _SPARE = 1 << 20
 """Bytes that must be free beyond those of the files, for folders and the like."""
@@ -49,6 +49,7 @@ def write_checkpoint(
     shard_size: int | str = "5GB",
     like: int = 0,
     card: Mapping[str, Any] | Card | None = None,
+    more: Callable[[Path], object] | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Path:
@@ -68,6 +69,7 @@ def write_checkpoint(
         shard_size: The size above which weights are spread over several files: bytes, or a text such as "5GB".
         like: The number of the seed whose config, tokenizer and other files the model gets.
         card: What the README.md tells beyond the recipe: a `Card`, or its fields by name.
+        more: A function that puts further files into the folder, which it is given, before it appears at `out`.
         overwrite: Whether a model that is already at `out` is replaced once the new one is complete.
         progress: Show a progress bar.
 
@@ -85,14 +87,29 @@ def write_checkpoint(
         write_checkpoint(result.best.genome, seeds, "merged", dtype="bfloat16")
     """
     record = describe_merge(one_recipe(recipe, seeds), seeds, dtype, shard_size, like, Card.of(card))
-    return _write(record, seeds, Path(out), None, overwrite, progress)
+    _write(record, seeds, Path(out), None, overwrite, progress, more)
+    return Path(out)
+
+
+def holds_merge(
+    out: str | PathLike[str], recipe: Recipe | Recipes, seeds: TensorSeeds, *, dtype: torch.dtype | str | None = None,
+    shard_size: int | str = "5GB", like: int = 0,
+) -> bool:  # fmt: skip
+    """Whether a folder holds, whole and unchanged, what `write_checkpoint` would write of this recipe; see there."""
+    try:
+        there = read_recipe(Path(out) / "recipe.json")
+        intact = all(file_digest(Path(out) / name) == digest for name, digest in there.written.items())
+    except (OSError, ValueError):
+        return False
+    here = describe_merge(one_recipe(recipe, seeds), seeds, dtype, shard_size, like, Card())
+    return intact and bool(there.written) and there.is_like(here)
 
 
 def rewrite_checkpoint(
     record: RecipeFile, seeds: CheckpointSeeds, out: str | PathLike[str], *, overwrite: bool = False,
     progress: bool = False,
-) -> Path:  # fmt: skip
-    """Write a model again from its recipe.json, byte for byte.
+) -> list[str]:  # fmt: skip
+    """Write a model again from its recipe.json, byte for byte on the same kind of processor.
 
     Args:
         record: The contents of recipe.json.
@@ -102,7 +119,7 @@ def rewrite_checkpoint(
         progress: See `write_checkpoint`.
 
     Returns:
-        `out`.
+        The names of files whose bytes are other ones than those that were written first, as far as the recipe knows.
 
     Raises:
         MergeError: Seeds have changed since; the message names the files.
@@ -110,7 +127,8 @@ def rewrite_checkpoint(
         OSError: See `write_checkpoint`.
     """
     record.check(seeds, seeds.digests, [folder.given for folder in seeds.folders])
-    return _write(record, seeds, Path(out), record.side_files, overwrite, progress)
+    written = _write(record, seeds, Path(out), record.side_files, overwrite, progress)
+    return [name for name, digest in record.written.items() if written.get(name, digest) != digest]
 
 
 def describe_merge(
@@ -170,8 +188,9 @@ def _write(
     expected: Mapping[str, str] | None,
     overwrite: bool,
     progress: bool,
-) -> Path:
-    """Write the whole folder.
+    more: Callable[[Path], object] | None = None,
+) -> dict[str, str]:
+    """Write the whole folder; the SHA-256 of its files of weights and side files, by name.
 
     Args:
         record: What recipe.json will hold, but for the digests of the side files.
@@ -180,6 +199,7 @@ def _write(
         expected: The digests that the side files must have; None when there is nothing to compare them with.
         overwrite: Whether to replace a model that is there.
         progress: Show a progress bar.
+        more: A function that puts further files into the folder.
     """
     folders = seeds.folders if isinstance(seeds, CheckpointSeeds) else ()
     source = folders[record.like] if folders else None
@@ -195,11 +215,15 @@ def _write(
         weights.mkdir(exist_ok=True)
         names = ShardNames(record.stem, source.variant if source else None)
         with tqdm(total=size, desc="writing", unit="B", unit_scale=True, disable=not progress) as bar:
-            _write_shards(weights, names, shards, seeds.complete(record.recipe), seeds, bar)
-        record = msgspec.structs.replace(record, side_files=digests)
+            written = _write_shards(weights, names, shards, seeds.complete(record.recipe), seeds, bar)
+        written = {(weights / name).relative_to(partial).as_posix(): digest for name, digest in written.items()}
+        written |= {name: file_digest(partial / name) for name in digests}
+        record = msgspec.structs.replace(record, side_files=digests, written=written)
         for name, text in (("recipe.json", record.to_json()), ("README.md", render_card(record))):
             (partial / name).write_text(text, encoding="utf-8", newline="\n")
-    return out
+        if more is not None:
+            more(partial)
+    return written
 
 
 def _tensors(record: RecipeFile, seeds: TensorSeeds) -> list[TensorInfo]:
@@ -222,16 +246,20 @@ def _write_shards(
     recipe: Recipe,
     seeds: TensorSeeds,
     bar: Any,
-) -> None:
+) -> dict[str, str]:
+    written = {}
     for number, shard in enumerate(shards):
         blocks = _blocks(shard, recipe, seeds)
-        write_tensors(folder / names.file(number, len(shards)), shard, blocks, progress=bar.update)
+        name = names.file(number, len(shards))
+        written[name] = write_tensors(folder / name, shard, blocks, progress=bar.update)
     if len(shards) > 1:
         weight_map = {tensor.name: names.file(i, len(shards)) for i, shard in enumerate(shards) for tensor in shard}
         total = sum(bytes_of(tensor) for shard in shards for tensor in shard)
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         path = folder / names.index
         path.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
+        written[names.index] = file_digest(path)
+    return written
 
 
 def _blocks(tensors: Sequence[TensorInfo], recipe: Recipe, seeds: TensorSeeds) -> Iterator[memoryview]:

@@ -141,6 +141,8 @@ class RecipeFile(msgspec.Struct, frozen=True, kw_only=True):
     """The seed whose config, tokenizer and dtypes the model has."""
     side_files: dict[str, Digest]
     """The other files of that seed -> SHA-256."""
+    written: dict[str, Digest] = {}
+    """The files of the merged model that follow from all this -> SHA-256 of what was written."""
     card: Card
     boundaries: tuple[Whole, ...]
     """See `Recipe`."""
@@ -153,6 +155,7 @@ class RecipeFile(msgspec.Struct, frozen=True, kw_only=True):
             ValueError: A name that leads out of a folder, or numbers that do not fit together.
         """
         _check_inside(self.side_files)
+        _check_inside(self.written)
         for key in ("stem", "component", "variant"):
             if (name := getattr(self, key)) is not None and not _is_plain(name):
                 raise ValueError(f"{key!r} must be the plain name of a file or folder, got {name!r}")
@@ -178,6 +181,13 @@ class RecipeFile(msgspec.Struct, frozen=True, kw_only=True):
         """The text of the file; numbers are written so that they are read back exactly."""
         lines = [f"{json.dumps(key)}: {_rows(_in_order(getattr(self, key)))}" for key in self.__struct_fields__]
         return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    def is_like(self, other: RecipeFile) -> bool:
+        """Whether both are of the same merge, written in the same way; where and what from may be told otherwise."""
+        told = {"seeds", "base", "card", "side_files", "written"}
+        files = [[list(model.files.values()) for model in record.models] for record in (self, other)]
+        kept = [key for key in self.__struct_fields__ if key not in told]
+        return files[0] == files[1] and all(getattr(self, key) == getattr(other, key) for key in kept)
 
     def check(self, seeds: TensorSeeds, digests: Sequence[Mapping[str, str]], places: Sequence[Path]) -> None:
         """Refuse seeds that are not those of the recipe.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import attrs
 
@@ -128,7 +129,7 @@ def encode_header(tensors: Sequence[TensorInfo]) -> bytes:
 
 def write_tensors(
     path: Path, tensors: Sequence[TensorInfo], blocks: Iterable[memoryview], *, progress: Callable[[int], object]
-) -> None:
+) -> str:
     """Write a file and flush it to the disk.
 
     A block is written while the next one is made, so a block must not change until the second after it is asked for.
@@ -138,22 +139,28 @@ def write_tensors(
         tensors: The tensors in the order in which the file has them.
         blocks: The bytes of all tensors, one after the other, in pieces of any length.
         progress: Called with the number of bytes of each block.
+
+    Returns:
+        The SHA-256 of the file.
     """
+    digest = hashlib.sha256()
     header = encode_header(tensors)
     expected = len(header) + sum(map(bytes_of, tensors))
     with path.open("xb", buffering=0) as file, ThreadPoolExecutor(1, "writer") as writer:
-        pending = writer.submit(_write_all, file, memoryview(header))
+        pending = writer.submit(_write_all, file, memoryview(header), digest)
         for block in blocks:
             pending.result()
-            pending = writer.submit(_write_all, file, block)
+            pending = writer.submit(_write_all, file, block, digest)
             progress(len(block))
         pending.result()
         assert file.tell() == expected, f"{path} has {file.tell()} bytes, {expected} were promised"
         os.fsync(file.fileno())
+    return digest.hexdigest()
 
 
-def _write_all(file: FileIO, block: memoryview) -> None:
+def _write_all(file: FileIO, block: memoryview, digest: Any) -> None:
     start = file.tell()
+    digest.update(block)
     while len(block):
         block = block[file.write(block) :]
     done = file.tell() // _WRITEBACK * _WRITEBACK

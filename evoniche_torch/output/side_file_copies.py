@@ -11,7 +11,7 @@ from typing import Any
 
 from evoniche_torch.files import MergeError, ModelFolder
 
-__all__ = ["check_digests", "copy_side_files", "side_file_digests"]
+__all__ = ["check_digests", "copy_side_files", "file_digest", "side_file_digests"]
 
 
 def copy_side_files(source: ModelFolder, target: Path, *, dtype: str | None) -> dict[str, str]:
@@ -30,21 +30,22 @@ def copy_side_files(source: ModelFolder, target: Path, *, dtype: str | None) -> 
         file = target / name
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(original, file)
-        with file.open("rb") as copy:
-            digests[name.as_posix()] = hashlib.file_digest(copy, "sha256").hexdigest()
+        digests[name.as_posix()] = file_digest(file)
         if dtype and name == Path(source.component or "", "config.json"):
             config = _with_dtype(json.loads(file.read_bytes()), dtype)
             file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
     return digests
 
 
+def file_digest(file: Path) -> str:
+    """The SHA-256 of a file."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def side_file_digests(source: ModelFolder) -> dict[str, str]:
     """The name of each file beside a model's weights, relative to the model's folder -> its SHA-256."""
-    digests = {}
-    for name, original in source.copies.items():
-        with original.open("rb") as file:
-            digests[name.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    return {name.as_posix(): file_digest(original) for name, original in source.copies.items()}
 
 
 def check_digests(folder: Path, found: Mapping[str, str], expected: Mapping[str, str]) -> None:

@@ -129,7 +129,8 @@ class Store:
         """A table by its name: one of the above, or a phylogeny in the columns of the ALife data standard.
 
         Args:
-            name: "history", "members", "lineage", "phylogeny", or "matriline", the tree of first parents, for programs
+            name: "history", "members", "lineage", "scores" (of all children, also of those that have left; cases that
+                early rejection has spared are 0), "phylogeny", or "matriline", the tree of first parents, for programs
                 that know one parent alone (phylotrackpy).
 
         Raises:

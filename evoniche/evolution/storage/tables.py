@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evoniche.evolution.storage.database import Database, Event, RunRow
 
-__all__ = ["TABLES", "flat", "history", "lineage", "members", "phylogeny", "summary"]
+__all__ = ["TABLES", "flat", "history", "lineage", "members", "phylogeny", "scores", "summary"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -72,6 +72,16 @@ def members(database: Database, run: RunRow) -> Arrays:
     return {**columns, "scores": scores}
 
 
+def scores(database: Database, run: RunRow) -> Arrays:
+    """The scores of all children that were told, whether they are still alive or not."""
+    told = [data for event, data in _events(database, run) if event.kind == "tell"]
+    if not told:
+        return {"id": np.zeros(0, dtype=np.int64), "scores": np.zeros((0, 0))}
+    ids = np.concatenate([data["ids"] for data in told])
+    order = np.argsort(ids)
+    return {"id": ids[order], "scores": np.concatenate([data["scores"] for data in told])[order]}
+
+
 def summary(database: Database, run: RunRow) -> dict[str, Any]:
     """A run in a line."""
     asked = told = 0
@@ -113,6 +123,7 @@ def phylogeny(database: Database, run: RunRow, mates: bool = True) -> Arrays:
 TABLES: dict[str, Callable[[Database, RunRow], Arrays]] = {
     "history": history,
     "members": members,
+    "scores": scores,
     "lineage": lineage,
     "phylogeny": phylogeny,
     "matriline": partial(phylogeny, mates=False),

@@ -8,6 +8,7 @@ from tiny_adapters import adapter_folder, loaded_by_peft
 from tiny_models import llama_folder, llama_tokenizer
 
 from evoniche_torch.commands import merge as command
+from evoniche_torch.commands import merge_output
 from evoniche_torch.commands.export import export
 from evoniche_torch.models import CheckpointSeeds
 from evoniche_torch.output import read_recipe
@@ -29,7 +30,7 @@ def place(tmp_path, monkeypatch):
     llama_tokenizer("{{ messages }}!").save_pretrained(tmp_path / "dutch")
     (tmp_path / "tasks.py").write_text(TASKS)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "draw_merge", lambda *_: None)
+    monkeypatch.setattr(merge_output, "draw_merge", lambda *_: None)
     return tmp_path
 
 

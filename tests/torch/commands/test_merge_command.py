@@ -1,7 +1,6 @@
 """`evoniche merge`: whole runs on tiny models, what its options change, and what it says when it cannot."""
 
 import csv
-import json
 import re
 import shutil
 import subprocess
@@ -12,107 +11,17 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from safetensors.torch import load_file, save_file
-from tiny_models import llama, llama_folder, llama_tokenizer, tokenizer_json, write_json
+from merge_commands import recipe, rows, run, succeeded, the_same
+from safetensors.torch import load_file
+from tiny_models import llama
 
-from evoniche import enable_logging
+from evoniche import Store
 from evoniche._objects import load_object
 from evoniche_torch.commands import merge as command
 from evoniche_torch.commands import merge_run
 from evoniche_torch.commands.export import export
 from evoniche_torch.models import CheckpointSeeds, layer_of
 from evoniche_torch.output import read_recipe
-
-TASKS = """
-import os
-from pathlib import Path
-import torch
-from safetensors.torch import load_file
-
-HERE = Path(__file__).parent
-A, B = (load_file(HERE / label / "model.safetensors") for label in "ab")
-TOKENS = torch.arange(60).reshape(6, 10)
-
-def layers(model):  # a mixture of both, with another ratio in the second layer
-    ratios = {name: 0.4 if "layers.1" in name else 0.8 for name in A}
-    return [torch.exp(-30 * (tensor - ratio * A[name] - (1.2 - ratio) * B[name]).abs().mean())
-            for (name, ratio), tensor in zip(ratios.items(), map(model.state_dict().get, ratios))]
-
-def odd(model):
-    return model(TOKENS[:4]).logits[:, -1, :32].logsumexp(-1) > model(TOKENS[:4]).logits[:, -1, 32:].logsumexp(-1)
-
-def later(model):
-    return model(TOKENS[4:]).logits[:, -1].softmax(-1)[:, 9] * 20
-
-def counted(model):  # says how often it was asked, and does what it is told to do then
-    with (HERE / "calls").open("a") as file:
-        file.write("x")
-    number = len((HERE / "calls").read_text())
-    if os.environ.get("AT") == str(number):
-        raise {"error": RuntimeError("out of luck"), "ctrl-c": KeyboardInterrupt()}[os.environ["DO"]]
-    if os.environ.get("NAN_AT") == str(number):
-        return [0.5, 0.5, float("nan")]
-    if os.environ.get("SHORT_AT") == str(number):
-        return [0.5, 0.5]
-    return layers(model)[:3]
-
-def stopped(model):
-    raise KeyboardInterrupt
-
-def failing_later(model):  # the second time that it is asked, as DO says
-    if (HERE / "later").exists():
-        raise {"error": RuntimeError("out of luck"), "ctrl-c": KeyboardInterrupt()}[os.environ["DO"]]
-    (HERE / "later").touch()
-    return [1.0]
-"""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Models a and b, their base, a task file, and others that do not fit. It is not to be changed."""
-    folder = tmp_path_factory.mktemp("made")
-    for seed, label in enumerate(["a", "b", "base"]):
-        llama_folder(folder / label, seed)
-    llama_tokenizer("{{ messages }}").save_pretrained(folder / "b")
-    (folder / "tasks.py").write_text(TASKS)
-
-    shutil.copytree(folder / "b", folder / "other-words")
-    write_json(folder / "other-words" / "tokenizer.json", tokenizer_json({"<unk>": 0, "x": 1}))
-    shutil.copytree(folder / "b", folder / "truncated")
-    data = (folder / "b" / "model.safetensors").read_bytes()
-    (folder / "truncated" / "model.safetensors").write_bytes(data[: len(data) // 2])
-    shutil.copytree(folder / "b", folder / "nan")
-    state = load_file(folder / "b" / "model.safetensors")
-    state["model.norm.weight"][3] = torch.nan
-    save_file(state, folder / "nan" / "model.safetensors", metadata={"format": "pt"})
-    save_file(state, folder / "bare.safetensors")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def no_log():
-    """As it is in a new process."""
-    enable_logging(False)
-    yield
-    enable_logging(False)
-
-
-@pytest.fixture
-def place(made, tmp_path, monkeypatch):
-    """A current folder with links to all of that."""
-    for path in made.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    (tmp_path / "tasks.py").unlink()
-    shutil.copy(made / "tasks.py", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return tmp_path
-
-
-@pytest.fixture
-def no_picture(monkeypatch):
-    """Pictures take most of the time."""
-    monkeypatch.setattr(command, "draw_merge", lambda *_: None)
 
 
 @pytest.fixture
@@ -121,41 +30,12 @@ def settings(monkeypatch, no_picture):
     found = {}
     inner = merge_run.merge
 
-    def spy(seeds, scorer, **options):
+    def spy(seeds, *scorer, **options):
         found.update(options)
-        return inner(seeds, scorer, **options)
+        return inner(seeds, *scorer, **options)
 
     monkeypatch.setattr(merge_run, "merge", spy)
     return found
-
-
-def run(*arguments, models=("a", "b"), scorer="tasks.py:layers", evaluations=8, warmup=3, out="out", quiet=True):
-    options = [*(("--scorer", scorer) if scorer else ()), "--evaluations", evaluations, "--warmup", warmup]
-    options += [*(("--out", out) if out else ()), *(["--quiet"] if quiet else [])]
-    return CliRunner().invoke(command.merge, [*models, *map(str, options), *map(str, arguments)])
-
-
-def succeeded(ended):
-    assert ended.exit_code == 0, ended.output
-    return ended
-
-
-def recipe(out="out"):
-    return read_recipe(Path(out) / "recipe.json").recipe
-
-
-def the_same(one, other):
-    return np.array_equal(one.boundaries, other.boundaries) and np.array_equal(one.coefficients, other.coefficients)
-
-
-def rows(output):
-    """The table that is printed: model -> column -> number."""
-    lines = output.splitlines()
-    end = next(i for i, line in enumerate(lines) if line.startswith("merged model in"))
-    start = next(i for i, line in enumerate(lines) if line.startswith("  "))
-    columns = re.split(r"\s{2,}", lines[start].strip())
-    cells = [line.split() for line in lines[start + 1 : end]]
-    return {model: dict(zip(columns, map(float, row), strict=True)) for model, *row in cells}
 
 
 def test_a_whole_run(place):
@@ -207,38 +87,6 @@ def test_the_same_command_gives_the_same_recipe_and_another_seed_another(place, 
     assert all(one.stderr == "" for one in ended)
 
 
-def test_a_run_that_was_cut_off_goes_on(place, no_picture, monkeypatch):
-    calls = lambda: len((place / "calls").read_text())  # noqa: E731
-    options = {"scorer": "tasks.py:counted", "evaluations": 20}
-    succeeded(run(out="whole", **options))
-    whole = calls()
-    assert whole == 20
-
-    (place / "calls").unlink()
-    monkeypatch.setenv("AT", "9")
-    monkeypatch.setenv("DO", "error")
-    record = ("--record", "kept/scores.jsonl")
-    ended = run(*record, **options)
-    assert ended.exit_code == 1
-    assert re.search(r"Error: the scorer tasks.py:counted failed: RuntimeError: out of luck \(line \d+", ended.stderr)
-    assert not Path("out").exists()
-    monkeypatch.delenv("AT")
-    (place / "calls").unlink()
-    succeeded(run(*record, **options))
-    assert calls() == whole - 8 + 1  # what is not known, and the first model to see how many cases there are
-    assert the_same(recipe("out"), recipe("whole"))
-
-    (place / "calls").unlink()
-    succeeded(run(*record, out="known", **options))
-    assert calls() == 1
-
-    ended = run(*record, models=("a", "base"), out="other", **options)
-    assert ended.exit_code == 1
-    about = r"models \w{12}, \w{12}; cases of counted 3"
-    assert re.search(f"is the record of another run: there {about}, here {about}", ended.stderr)
-    assert len(ended.stderr.splitlines()) == 1
-
-
 def test_what_is_wrong_with_the_held_out_cases_shows_before_the_run(place, monkeypatch):
     monkeypatch.setenv("AT", "1")
     monkeypatch.setenv("DO", "error")
@@ -246,18 +94,6 @@ def test_what_is_wrong_with_the_held_out_cases_shows_before_the_run(place, monke
     assert ended.exit_code == 1
     assert "tasks.py:counted failed: RuntimeError: out of luck" in ended.stderr
     assert not Path("out").exists()
-
-
-def test_a_record_of_other_scores_is_refused(place, no_picture):
-    record = ("--record", "scores.jsonl")
-    succeeded(run(*record, scorer="tasks.py:counted"))
-    text = Path("scores.jsonl").read_text().splitlines()
-    text[1] = json.dumps(json.loads(text[1]) | {"scores": [0.9, 0.9, 0.9]})
-    Path("scores.jsonl").write_text("\n".join([*text, ""]))
-    ended = run(*record, scorer="tasks.py:counted", out="again")
-    assert ended.exit_code == 1
-    assert "scores.jsonl has other scores of a on record (0.900 on average)" in ended.stderr
-    assert "give the name of a new file" in ended.stderr
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(place, own_cache):
@@ -383,11 +219,16 @@ def test_ctrl_c_writes_the_best_so_far(place, no_picture, monkeypatch):
     monkeypatch.setenv("AT", "7")
     monkeypatch.setenv("DO", "ctrl-c")
     ended = succeeded(run(scorer="tasks.py:counted", evaluations=1000))
-    assert "interrupted after 6 evaluations; this is the best of them" in ended.stdout
-    table = rows(ended.stdout.replace("interrupted after 6 evaluations; this is the best of them\n", ""))
+    said = re.search(r"interrupted after 6 evaluations; .*; from \S+out\.run\.db the.*\n", ended.stdout)
+    assert said
+    table = rows(ended.stdout.replace(said[0], ""))
     assert table["merged"]["counted"] >= max(table["a"]["counted"], table["b"]["counted"])
     assert "of 6 evaluations" in Path("out/README.md").read_text()
     assert llama(0).load_state_dict(load_file("out/model.safetensors"))
+    monkeypatch.delenv("AT")
+    succeeded(run("--overwrite", scorer="tasks.py:counted", evaluations=20))
+    assert len((place / "calls").read_text()) == 7 + 1 + 14
+    assert not list(place.glob("*.db*"))
 
 
 @pytest.mark.parametrize("what", ["error", "ctrl-c"])
@@ -439,8 +280,10 @@ def test_ctrl_c_before_anything_is_known(place):
         ({"more": ["--device", "cuda:99"]}, r"--device cuda:99 cannot be used: "),
         ({"more": ["--shard-size", "small"]}, r"--shard-size must be such as 5GB or 500MB, got 'small'"),
         ({"more": ["--angle", "part", "--no-split-point"]}, r"--angle part is of the parts before and after"),
-        ({"more": ["--record", "out/scores.jsonl"]}, r"--record out.scores\.jsonl must lie outside of --out out"),
-        ({"more": ["--record", "tasks.py"]}, r"tasks\.py is no record of scores"),
+        ({"more": ["--store", "out/run.db"]}, r"--store out.run\.db must lie outside of --out out"),
+        ({"more": ["--record", "tasks.py"]}, r"tasks\.py: it is no store of evoniche: give the name of another file"),
+        ({"more": ["--reject-early"]}, r"needs tasks that can .*: layers is no function f\(model, cases\)"),
+        ({"models": ["a", "b", "base"], "more": ["--reject-early", "--population", 2]}, r"--population of at least 3"),
         ({"more": ["--like", "3"]}, r"--like must be from 1 to 2"),
         ({"more": ["--base", "away"]}, r"away: there is no such folder or file"),
         ({"more": ["--component", "unet"]}, r"has no component 'unet', it is no pipeline"),
@@ -473,13 +316,15 @@ def test_scorers_that_go_wrong(variable, call, message, place, monkeypatch):
         message = r"and 2 before"
     monkeypatch.setenv(variable, str(call))
     monkeypatch.setenv("DO", "error")
-    ended = run("--record", "scores.jsonl", scorer="tasks.py:counted")
+    ended = run(scorer="tasks.py:counted")
     assert ended.exit_code == 1
     assert isinstance(ended.exception, SystemExit), ended.exception
     assert re.search(message, ended.output), ended.output
     assert len(ended.output.splitlines()) == 1
     assert not Path("out").exists()
-    assert not Path("scores.jsonl").exists() or "NaN" not in Path("scores.jsonl").read_text()
+    if call == 5:
+        assert "4 evaluations are in " in ended.output
+        assert Store("out.run.db").table("scores")["scores"].shape == (4, 3)
 
 
 def test_the_installed_command():
