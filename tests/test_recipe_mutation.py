@@ -41,7 +41,9 @@ def test_recipes_and_flat_vectors_have_the_same_mutants(seed, count, moves, with
     flat = np.stack([bank.materialise(recipe) for recipe in recipes]) - offset
     expected = RecipeMutation(tasks, **settings).mutate(flat, rng=generator(seed)) + offset
     found = np.stack([bank.materialise(recipe) for recipe in of_recipes])
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
+    # "extend" finds the combination of seeds in a flat genome by least squares, which amplifies rounding.
+    exact = 1e-9 if "extend" in moves else 1e-12
+    np.testing.assert_allclose(found, expected, rtol=exact, atol=exact * np.abs(expected).max())
 
 
 def test_a_shift_adds_a_multiple_of_the_difference_of_two_seeds_to_one_stretch():

@@ -22,6 +22,7 @@ class WorstReplacement(Replacement):
     Several children join one after the other. Of equally fit members the oldest leaves. Nobody leaves while there is
     room (Abrantes 2025, section 3.1).
 
+    >>> import numpy as np
     >>> from evoniche import Offspring, Population
     >>> population = Population.of(np.array([[0.9], [0.1]]))
     >>> child = Offspring(np.array([7]), np.array([2]), np.array([[0, 1]]), ask=1, seed=0, scores=np.array([[0.5]]))

@@ -125,7 +125,8 @@ def sleep(i):
     open({str(tmp_path)!r} + f"/pid-{{os.getpid()}}", "w").close()
     time.sleep(600)
 """)
-    (tmp_path / "main.py").write_text(MAIN.format(folder=str(tmp_path)))
+    heeds = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    (tmp_path / "main.py").write_text(heeds + MAIN.format(folder=str(tmp_path)))
     main = subprocess.Popen([sys.executable, tmp_path / "main.py"], stderr=subprocess.DEVNULL)
     late = time.monotonic() + 120
     while len(pids := [int(path.name[4:]) for path in tmp_path.glob("pid-*")]) < 2:
