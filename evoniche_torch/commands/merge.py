@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 
 from evoniche import Chromosomes, Recipes, Result, StoreError, _log
-from evoniche_torch.commands.merge_options import SectionedCommand, merge_options, parse_pairs
+from evoniche_torch.commands.merge_config import config_text
+from evoniche_torch.commands.merge_options import SectionedCommand, merge_options
 from evoniche_torch.commands.merge_output import describe_result, write_merge
 from evoniche_torch.commands.merge_plan import describe_plan
 from evoniche_torch.commands.merge_run import MergeRun, Trial
+from evoniche_torch.commands.merge_setup import find_device, load_model, open_seeds, read_all_tasks
 from evoniche_torch.commands.merge_store import MergeStore
-from evoniche_torch.commands.tasks import read_tasks
 from evoniche_torch.files import model_paths, split_adapter
-from evoniche_torch.models import CheckpointSeeds, chromosomes, load_pretrained
-from evoniche_torch.output import check_adapters, check_output_folder, parse_size
-from evoniche_torch.scorers import MultiTaskScorer
+from evoniche_torch.models import chromosomes
+from evoniche_torch.output import (
+    check_adapters,
+    check_hub,
+    check_output_folder,
+    parse_size,
+    push_to_hub,
+)
 
 __all__ = ["merge"]
 
@@ -42,36 +47,29 @@ def merge(models: tuple[Path, ...], **options: Any) -> None:
     evoniche merge wizard-math agent --scorer tasks.py:maths --scorer tasks.py:shop --evaluations 1000 --out merged
     """  # noqa: D301
     try:
-        _merge(models, options)
+        _merge(models, options, config_text(models, options, click.get_current_context().command.params))
     except (ValueError, ImportError, OSError, StoreError) as error:
         _log.debug("{}", traceback.format_exc())
         raise click.ClickException(str(error)) from error
 
 
-def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
+def _merge(models: tuple[Path, ...], options: dict[str, Any], config: str) -> None:
     _check_options(models, options)
-    progress = not options["quiet"]
     kept = None if options["dry_run"] else MergeStore.of(options["store"], options["out"], options["accept"])
     if kept is not None:
         _check_output(models, options, kept)
-    device = _device(options["device"])
-    training, held_out = _tasks(options)
+    device = find_device(options["device"])
+    tasks = read_all_tasks(options)
     if options["as_adapter"] and not options["base"]:
         options["base"] = split_adapter(models[0])[0]
-    with _open_seeds(models, options, progress) as seeds:
+    with open_seeds(models, options) as seeds:
         if options["as_adapter"]:
             check_adapters(seeds)
         groups = chromosomes(seeds.index, options["chromosomes"])
-        model = load_pretrained(
-            seeds.folders[0],
-            seeds.index,
-            device=device,
-            trust_remote_code=options["trust_remote_code"],
-            progress=progress,
-        )
+        model = load_model(seeds, options, device)
         if not options["dry_run"]:
             seeds.check_finite()  # reads the models for their dot products, which are needed in any case
-        run = MergeRun(seeds, model, training, held_out)
+        run = MergeRun(seeds, model, *tasks)
         trial = run.trial()
         if kept is None:
             plan = {name: options[name] for name in ("evaluations", "warmup", "population", "split_point", "dtype")}
@@ -80,10 +78,12 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any]) -> None:
         result = _evolve(run, trial, groups, options, kept)
         with kept.named(result.evaluations):
             table = _table(run, result, kept)
-            write_merge(run, result, table, options)
+            write_merge(run, result, table, options, config)
     if result.stopped != "interrupted":
         kept.finish()
     click.echo(describe_result(result, table, options["out"], kept.path))
+    if options["push_to_hub"]:
+        click.echo(f"uploaded to {push_to_hub(options['out'], options['push_to_hub'])}")
 
 
 def _evolve(
@@ -153,6 +153,8 @@ def _check_output(models: tuple[Path, ...], options: dict[str, Any], kept: Merge
         raise click.UsageError(f"--store {kept.path} must lie outside of --out {out}, which is made in the end.")
     if importlib.util.find_spec("matplotlib") is None:
         raise ImportError("the picture of a merge needs matplotlib: pip install 'evoniche[plot]'.")
+    if options["push_to_hub"]:
+        check_hub(options["push_to_hub"])
     base = [options["base"]] if options["base"] else []
     try:
         check_output_folder(out, overwrite=options["overwrite"], inputs=model_paths([*models, *base]))
@@ -160,38 +162,3 @@ def _check_output(models: tuple[Path, ...], options: dict[str, Any], kept: Merge
         # A run that was killed when its folder was there already, and its store was not gone yet.
         if not (out / "recipe.json").is_file() or kept.told < options["evaluations"]:
             raise
-
-
-def _device(name: str) -> str:
-    """The name of a device that can be used."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = next(iter(str(error).splitlines()), "not there")
-        raise click.UsageError(f"--device {name} cannot be used: {reason}") from error
-    return name
-
-
-def _tasks(options: dict[str, Any]) -> tuple[MultiTaskScorer, MultiTaskScorer | None]:
-    """The tasks to compete for, and those that are held out."""
-    harness = parse_pairs(options["harness"], "--lm-eval")
-    weights = parse_pairs(options["weights"], "--weight", "NUMBER")
-    for name, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float):
-            raise click.UsageError(f"--weight must be given as NAME=NUMBER, got {name}={weight}.")
-    training = read_tasks(options["scorer"], options["tasks"], weights=weights, harness=harness)
-    later = options["held_out"], options["held_out_tasks"]
-    return training, read_tasks(*later, harness=harness) if any(later) else None
-
-
-def _open_seeds(models: tuple[Path, ...], options: dict[str, Any], progress: bool) -> CheckpointSeeds:
-    names = ("base", "component", "variant", "mixed_dtypes", "allow_torch_files", "check_finite")
-    return CheckpointSeeds(
-        models,
-        ignore=options["ignore_config"],
-        cache=not options["no_cache"],
-        progress=progress,
-        **{name: options[name] for name in names},
-    )

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from evoniche_torch.commands.merge_config import config_option
+
 __all__ = ["SectionedCommand", "merge_options", "parse_pairs"]
 
 Command = Callable[..., Any]
@@ -74,6 +76,8 @@ _SEARCH = [
 _MODELS = [
     click.option("--device", default="auto", help="The device for scoring: cpu, cuda, cuda:1, ...; auto is cuda if "
                  "there is one."),
+    click.option("--score-dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The dtype of the model "
+                 "in memory, for scoring alone. [default: that of the files]"),
     click.option("--component", help="The part of a diffusers pipeline to merge. [default: unet or transformer]"),
     click.option("--variant", help="The variant of the files, such as fp16."),
     click.option("--ignore-config", multiple=True, metavar="KEY", help="A key of config.json in which models may "
@@ -85,7 +89,7 @@ _MODELS = [
     click.option("--no-cache", is_flag=True, help="Do not keep dot products for the next run."),
 ]  # fmt: skip
 
-_OUTPUT = [
+_OUTPUT: list[Any] = [
     click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the merged model."),
     click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The dtype of the "
                  "merged model. [default: each tensor as in the model of --like]"),
@@ -95,6 +99,9 @@ _OUTPUT = [
     click.option("--as-adapter", is_flag=True, help="Write one adapter (LoRA) over the base that all adapters have in "
                  "common, which is --base then."),
     click.option("--overwrite", is_flag=True, help="Replace what is in --out."),
+    click.option("--push-to-hub", metavar="OWNER/NAME", help="Upload the merged model to the Hugging Face hub; a new "
+                 "repository is private."),
+    config_option,
     click.option("--dry-run", is_flag=True, help="Say what the merge will take, and end."),
     click.option("--quiet", is_flag=True, help="No progress bars."),
 ]  # fmt: skip

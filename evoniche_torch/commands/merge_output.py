@@ -17,14 +17,15 @@ __all__ = ["describe_result", "write_merge"]
 Table = dict[str, dict[str, float]]
 
 
-def write_merge(run: MergeRun, result: Result, table: Table, options: dict[str, Any]) -> None:
-    """Write the best merge with its history and picture; the folder appears as a whole.
+def write_merge(run: MergeRun, result: Result, table: Table, options: dict[str, Any], config: str) -> None:
+    """Write the best merge with its history, picture and options; the folder appears as a whole.
 
     Args:
         run: The merge.
         result: What it came to.
         table: Model -> task -> mean score.
         options: Those of the command line.
+        config: The same as the text of merge.yaml.
 
     Raises:
         ValueError: The dtype cannot hold a merged number.
@@ -40,7 +41,8 @@ def write_merge(run: MergeRun, result: Result, table: Table, options: dict[str, 
         _log.info("{} holds this merge already: nothing is written.", out)
         return
 
-    def history_and_picture(folder: Path) -> None:
+    def more_files(folder: Path) -> None:
+        (folder / "merge.yaml").write_text(config, encoding="utf-8", newline="\n")
         with (folder / "history.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(result.history)
@@ -51,7 +53,7 @@ def write_merge(run: MergeRun, result: Result, table: Table, options: dict[str, 
     rows = [[name, *(f"{score:.4f}" for score in row.values())] for name, row in table.items()]
     layout |= {
         "card": Card(title=out.name, command=_command(), scores=(columns, rows), lineage=_lineage(result)),
-        "more": history_and_picture,
+        "more": more_files,
         "overwrite": options["overwrite"],
     }
     if options["as_adapter"]:

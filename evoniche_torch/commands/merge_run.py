@@ -74,7 +74,10 @@ class MergeRun:
         importance = self.training.importance
         settings |= {"chromosomes": chromosomes, "importance": importance}
         first = merge(self.seeds, **settings).ask(self.seeds.count + settings["warmup"]).genomes
-        about = {"models": self._models(), "tasks": self.training.identity, "first": _digest_of(first)}
+        dtype = next((str(tensor.dtype) for tensor in self.model.module.parameters()), "none")
+        about = {
+            "models": self._models(), "tasks": self.training.identity, "first": _digest_of(first), "dtype": dtype
+        }  # fmt: skip
         scorer = CheckpointCaseScorer(self.model.module, self.seeds, evaluate, cases=len(importance))
         return merge(self.seeds, MergeScorer(about, scorer), **settings)
 

@@ -32,15 +32,17 @@ def load_pretrained(
     index: TensorIndex,
     *,
     device: str = "cpu",
+    dtype: torch.dtype | None = None,
     trust_remote_code: bool = False,
     progress: bool = False,
 ) -> PretrainedModel:
-    """Load a model in the dtype of its files and in evaluation mode.
+    """Load a model in evaluation mode.
 
     Args:
         folder: The folder of the model.
         index: The tensors of the model.
         device: The device to load it to, as torch names it.
+        dtype: The dtype in which it is in memory; that of its files when None.
         trust_remote_code: Whether to run the Python files of a folder whose config names some.
         progress: Show the progress bars of these libraries.
 
@@ -55,7 +57,7 @@ def load_pretrained(
     load = _transformers if folder.kind == "transformers" else _diffusers
     try:
         with _bars(folder.kind, progress):
-            whole = load(folder, _dtype_of(index), trust_remote_code)
+            whole = load(folder, dtype or _dtype_of(index), trust_remote_code)
             whole.to(device)
     except (ImportError, MergeError):
         raise

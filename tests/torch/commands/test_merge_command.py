@@ -77,7 +77,7 @@ def test_a_whole_run(place):
     assert again.exit_code == 0, again.output
     for path in Path("again").iterdir():
         assert path.read_bytes() == (Path("out") / path.name).read_bytes(), path.name
-    assert names - {path.name for path in Path("again").iterdir()} == {"history.csv", "figure.png"}
+    assert names - {path.name for path in Path("again").iterdir()} == {"history.csv", "figure.png", "merge.yaml"}
 
 
 def test_the_same_command_gives_the_same_recipe_and_another_seed_another(place, no_picture):
