@@ -84,6 +84,7 @@ def _export(
         variant=record.variant,
         mixed_dtypes=record.mixed_dtypes,
         ignore=record.ignore,
+        tokenizer=record.tokenizer,
         allow_torch_files=torch_files,
         progress=progress,
     ) as seeds:

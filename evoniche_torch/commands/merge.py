@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import traceback
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -62,11 +63,11 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any], config: str) -> No
     tasks = read_all_tasks(options)
     if options["as_adapter"] and not options["base"]:
         options["base"] = split_adapter(models[0])[0]
-    with open_seeds(models, options) as seeds:
+    with open_seeds(models, options) as seeds, TemporaryDirectory(prefix="evoniche-") as folder:
         if options["as_adapter"]:
             check_adapters(seeds)
         groups = chromosomes(seeds.index, options["chromosomes"])
-        model = load_model(seeds, options, device)
+        model = load_model(seeds, options, device, Path(folder))
         if not options["dry_run"]:
             seeds.check_finite()  # reads the models for their dot products, which are needed in any case
         run = MergeRun(seeds, model, *tasks)

@@ -82,6 +82,8 @@ _MODELS = [
     click.option("--variant", help="The variant of the files, such as fp16."),
     click.option("--ignore-config", multiple=True, metavar="KEY", help="A key of config.json in which models may "
                  "differ, or tokenizer; may be repeated."),
+    click.option("--tokenizer", metavar="first|union|MODEL", help="Merge models whose vocabularies differ, token by "
+                 "token, into the vocabulary of the first, of all, or of one of them (also the base)."),
     click.option("--mixed-dtypes", is_flag=True, help="Let models differ in the dtypes of their tensors."),
     click.option("--check-finite", is_flag=True, help="Look for NaN and infinity before anything else."),
     click.option("--allow-torch-files", is_flag=True, help="Read .bin and .pt files too, with weights_only=True."),

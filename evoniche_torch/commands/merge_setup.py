@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 
 from evoniche_torch.commands.merge_options import parse_pairs
 from evoniche_torch.commands.tasks import read_tasks
-from evoniche_torch.models import CheckpointSeeds, PretrainedModel, load_pretrained
+from evoniche_torch.models import CheckpointSeeds, PretrainedModel, fit_vocabulary, load_pretrained
 from evoniche_torch.output import OUTPUT_DTYPES
 from evoniche_torch.scorers import MultiTaskScorer
 
@@ -48,19 +48,27 @@ def open_seeds(models: tuple[Path, ...], options: Mapping[str, Any]) -> Checkpoi
     return CheckpointSeeds(
         models,
         ignore=options["ignore_config"],
+        tokenizer=_tokenizer(options["tokenizer"], [*models, options["base"]]),
         cache=not options["no_cache"],
         progress=not options["quiet"],
         **{name: options[name] for name in names},
     )
 
 
-def load_model(seeds: CheckpointSeeds, options: Mapping[str, Any], device: str) -> PretrainedModel:
-    """The model into which recipes are loaded, on a device."""
-    return load_pretrained(
-        seeds.folders[0],
-        seeds.index,
+def _tokenizer(name: str | None, models: Sequence[Path | None]) -> str | int | None:
+    """The model whose path was given, as a number; anything else as it is."""
+    return next((k for k, path in enumerate(models) if name and path and str(path) == str(Path(name))), name)
+
+
+def load_model(seeds: CheckpointSeeds, options: Mapping[str, Any], device: str, spare: Path) -> PretrainedModel:
+    """The model into which recipes are loaded, on a device, with the tokenizer of the merge in the spare folder."""
+    model = load_pretrained(
+        seeds.stored_folder,
+        seeds.stored_index,
         device=device,
         dtype=OUTPUT_DTYPES.get(options["score_dtype"] or ""),
         trust_remote_code=options["trust_remote_code"],
         progress=not options["quiet"],
     )
+    fit_vocabulary(model, seeds, spare)
+    return model

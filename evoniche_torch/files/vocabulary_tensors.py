@@ -8,7 +8,9 @@ from typing import Any
 
 from evoniche_torch.files.tensor_index import MERGED_DTYPES, TensorInfo
 
-__all__ = ["config_parts", "is_head", "ties_words", "vocabulary_size", "vocabulary_tensors"]
+__all__ = [
+    "config_parts", "is_head", "lies_across", "row_count", "ties_words", "vocabulary_size", "vocabulary_tensors",
+]  # fmt: skip
 
 _EMBEDDINGS = r"embed_tokens|tok_embeddings|tokens_embed|word_embeddings|word_embedding|wte|embed_in|shared|embedding"
 _HEADS = r"lm_head|embed_out|output|decoder|generator_lm_head|predictions|lm_loss|proj_out|cls|vocab_projector"
@@ -38,11 +40,20 @@ def vocabulary_tensors(config: Mapping[str, Any] | None, tensors: Mapping[str, T
         return {}
     found = {}
     for name, tensor in tensors.items():
-        if (_EMBEDDING.search(name) or is_head(name)) and tensor.dtype in MERGED_DTYPES and tensor.shape:
-            rows = tensor.shape[1] if len(tensor.shape) == 2 and tensor.shape[0] == 1 else tensor.shape[0]
-            if rows in sizes:
-                found[name] = rows
+        fits = _EMBEDDING.search(name) or is_head(name)
+        if fits and tensor.dtype in MERGED_DTYPES and tensor.shape and row_count(tensor) in sizes:
+            found[name] = row_count(tensor)
     return found
+
+
+def row_count(tensor: TensorInfo) -> int:
+    """The number of tokens of such a tensor, which is (tokens, ...) or, for some biases, (1, tokens)."""
+    return tensor.shape[1] if lies_across(tensor) else tensor.shape[0]
+
+
+def lies_across(tensor: TensorInfo) -> bool:
+    """Whether a tensor is a bias of the shape (1, tokens)."""
+    return len(tensor.shape) == 2 and tensor.shape[0] == 1
 
 
 def vocabulary_size(config: Mapping[str, Any] | None) -> int | None:

@@ -20,6 +20,7 @@ from evoniche_torch.files.tensor_index import MERGED_DTYPES, TensorInfo, natural
 __all__ = ["Weights", "check_models", "equal_tensors", "tied_tensors"]
 
 _COMPARED = 1 << 20  # numbers that are compared at once
+_OF_VOCABULARY = ("tokenizer", "vocab", "merges", "spiece", "sentencepiece", "config.json: vocab_size")
 _HEAD = 512  # numbers by which tensors that may be equal are found
 
 
@@ -66,8 +67,10 @@ def check_models(
     hints = []
     found = config_mismatches(labels, [folder.config for folder in folders], ignore=ignore)
     if "tokenizer" not in ignore:
-        places = [folder.weights_folder if folder.kind == "transformers" else None for folder in folders]
-        found += tokenizer_mismatches(labels, places)
+        found += tokenizer_mismatches(labels, [_tokenizer_folder(folder) for folder in folders])
+    if any(text.startswith(_OF_VOCABULARY) for text in found):
+        hints.append("Models whose vocabularies differ are merged token by token with --tokenizer union or first "
+                     "(tokenizer='union').")  # fmt: skip
     if found:
         hints.append("What does not matter in these models can be named: --ignore-config KEY for a key of config.json, "
                      "--ignore-config tokenizer; in Python ignore=['KEY', 'tokenizer'].")  # fmt: skip
@@ -123,6 +126,13 @@ def equal_tensors(one: Weights, name: str, other: Weights, other_name: str, size
         if _bytes(one.read(name, low, high)) != _bytes(other.read(other_name, low, high)):
             return False
     return True
+
+
+def _tokenizer_folder(folder: ModelFolder) -> Path | None:
+    """The folder of a model's tokenizer, which may lie beside its adapter."""
+    if folder.adapter is not None and Path("tokenizer.json") in folder.adapter.side_files:
+        return folder.adapter.path
+    return folder.weights_folder if folder.kind == "transformers" else None
 
 
 def _mixed(dtypes: set[torch.dtype]) -> bool:

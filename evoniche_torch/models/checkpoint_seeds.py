@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
 from os import PathLike
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -19,14 +19,19 @@ from tqdm.auto import tqdm
 from evoniche import _log
 from evoniche.merging import GRAM_BLOCK, GramTable
 from evoniche_torch.files import (
+    UNION,
     Cache,
     MergeError,
     ModelFolder,
     TensorIndex,
+    TensorInfo,
+    Vocabulary,
     Weights,
     check_models,
     equal_tensors,
+    one_vocabulary,
     open_models,
+    plan_vocabulary,
     tied_tensors,
 )
 from evoniche_torch.models.gram_sums import sum_grams
@@ -58,6 +63,7 @@ class CheckpointSeeds(TensorSeeds):
         variant: str | None = None,
         mixed_dtypes: bool = False,
         ignore: Sequence[str] = (),
+        tokenizer: str | int | None = None,
         allow_torch_files: bool = False,
         check_finite: bool = False,
         cache: Path | bool = True,
@@ -72,6 +78,10 @@ class CheckpointSeeds(TensorSeeds):
             variant: The set of weights to take in folders that have several, such as "fp16".
             mixed_dtypes: Whether models of different float dtypes may be merged; the result is like one of them.
             ignore: Keys of config.json that may differ; "tokenizer" stands for different vocabularies.
+            tokenizer: For models whose vocabularies differ, which one the merge has: "union" (the tokens of the first,
+                and behind them those that others have added), "first", or a model by its label or its number (from 0;
+                the base is K). Rows of the same token are merged, and those that one model alone has are copied. When
+                None, vocabularies must be equal.
             allow_torch_files: Whether weights in torch's format may be read. Nothing but tensors is read from them.
             check_finite: Whether to look for NaN and infinity now, which reads everything; otherwise they are found
                 when dot products are first needed.
@@ -96,9 +106,14 @@ class CheckpointSeeds(TensorSeeds):
         names = _distinct(self.folders)
         self.labels = tuple(names[: len(models)])
         self.base_label = None if base is None else names[-1]
+        self.tokenizer = self._choose(tokenizer)
+        self.stored = tuple(self._weights)
+        ignored = self.ignore if self.tokenizer is None else (*self.ignore, "tokenizer", "vocab_size")
+        if self.vocabulary is not None:
+            self._weights, self.copied_rows = one_vocabulary(self.stored, self.vocabulary)
         infos = [weights.tensors for weights in self._weights]
-        check_models(self.all_labels, folders, infos, ignore=self.ignore, mixed_dtypes=mixed_dtypes)
-        self.index = TensorIndex.of(infos[0], tied_tensors(folders[0], infos[0], self._weights))
+        check_models(self.all_labels, folders, infos, ignore=ignored, mixed_dtypes=mixed_dtypes)
+        self.index = TensorIndex.of(infos[0], self._tied(infos))
         if not self.index.size:
             raise MergeError(f"{self.folders[0].path}: has no float tensors, there is nothing to merge.")
         self._warn_of_copied_tensors()
@@ -119,14 +134,29 @@ class CheckpointSeeds(TensorSeeds):
         """Close the files."""
         for weights in self._weights:
             weights.close()
+        if self.copied_rows is not None:
+            self.copied_rows.close()
 
     def read(self, seed: int, name: str, low: int, high: int) -> torch.Tensor:
         """The numbers low .. high - 1 of a tensor, in a buffer that the next `read` of this seed overwrites."""
         return self._weights[seed].read(name, low, high)
 
+    @property
+    def stored_folder(self) -> ModelFolder:
+        """The folder from which a live model is loaded: the first, or the one whose vocabulary the merge has."""
+        return self.folders[0 if self.vocabulary is None else self.vocabulary.owner]
+
+    @cached_property
+    def stored_index(self) -> TensorIndex:
+        """The tensors of that folder as they are stored."""
+        if self.vocabulary is None:
+            return self.index
+        weights = self.stored[self.vocabulary.owner]
+        return TensorIndex.of(weights.tensors, tied_tensors(self.stored_folder, weights.tensors, [weights]))
+
     def weights_of(self, seed: int) -> Weights:
-        """The tensors of a seed as they are stored; the last is the base where there is one."""
-        return self._weights[seed]
+        """The tensors of a seed as they are stored, in its own vocabulary; the last is the base where there is one."""
+        return self.stored[seed]
 
     def dtype_of(self, seed: int, name: str) -> torch.dtype:
         """The dtype that a tensor has in the files of a seed; what an adapter changes is read in more precision."""
@@ -135,11 +165,14 @@ class CheckpointSeeds(TensorSeeds):
     @cached_property
     def digests(self) -> tuple[dict[str, str], ...]:
         """For each of `folders`: the name of each file of weights, relative to the folder -> its SHA-256."""
-        files = [file for folder in self.folders for file in folder.weight_files.values()]
+        named = [dict(folder.weight_files) for folder in self.folders]
+        for files_of, tokenizer in zip(named, self.vocabulary.tokenizers if self.vocabulary else (), strict=False):
+            files_of[tokenizer.file.name] = tokenizer.file  # on which the rows depend
+        files = [file for files_of in named for file in files_of.values()]
         size = sum(file.stat().st_size for file in files if file.exists())
         with tqdm(total=size, desc="digests", unit="B", unit_scale=True, disable=not self._progress) as bar:
             found = iter(self._cache.digests(files, done=bar.update))
-        return tuple({name: next(found) for name in folder.weight_files} for folder in self.folders)
+        return tuple({name: next(found) for name in files_of} for files_of in named)
 
     def check_finite(self) -> None:
         """Look for NaN and infinity, which reads everything unless dot products are there already.
@@ -171,6 +204,40 @@ class CheckpointSeeds(TensorSeeds):
         return table
 
     @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary to which the models are brought; None where each is as it is."""
+        if self.tokenizer is None:
+            return None
+        infos = [weights.tensors for weights in self.stored]
+        return plan_vocabulary(self.tokenizer, self.all_labels, self.folders, infos, based=self.base_label is not None)
+
+    def _choose(self, tokenizer: str | int | None) -> int | Literal["union"] | None:
+        """"union", or the number of a model.
+
+        Raises:
+            MergeError: There is no such model.
+        """
+        count = len(self.all_labels)
+        if tokenizer is None:
+            return None
+        if tokenizer == UNION:
+            return "union"
+        if tokenizer == "first":
+            return 0
+        if tokenizer in self.all_labels:
+            return self.all_labels.index(str(tokenizer))
+        if isinstance(tokenizer, int) and not isinstance(tokenizer, bool) and 0 <= tokenizer < count:
+            return tokenizer
+        raise MergeError(f"tokenizer must be first, union, or one of the models {', '.join(self.all_labels)}, "
+                         f"got {tokenizer!r}.")  # fmt: skip
+
+    def _tied(self, infos: Sequence[Mapping[str, TensorInfo]]) -> dict[str, str]:
+        if self.vocabulary is None:
+            return tied_tensors(self.folders[0], infos[0], self._weights)
+        ties = [tied_tensors(self.folders[0], weights.tensors, [weights]) for weights in self.stored]
+        return {alias: name for alias, name in ties[0].items() if all(tied.get(alias) == name for tied in ties)}
+
+    @cached_property
     def _key(self) -> str:
         """A digest of all that the sums depend on."""
         parts = {
@@ -179,6 +246,7 @@ class CheckpointSeeds(TensorSeeds):
             "based": self.base_label is not None,
             "files": [list(files.values()) for files in self.digests],
             "index": [[tensor.name, list(tensor.shape)] for tensor in self.index.merged],
+            **({"rows": self.vocabulary.digest} if self.vocabulary else {}),
         }
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from evoniche.merging import GramTable, Recipe, RecipeBatch, check_span, one_recipe
-from evoniche_torch.files import TensorIndex
+from evoniche_torch.files import CopiedRows, TensorIndex
 
 __all__ = ["MERGE_BLOCK", "TensorSeeds"]
 
@@ -36,6 +36,8 @@ class TensorSeeds(ABC):
     """The name of each of the K seeds."""
     base_label: str | None
     """The name of the base; None where there is none."""
+    copied_rows: CopiedRows | None = None
+    """Rows of the vocabulary that one seed alone has, which no merge changes; None where there are none."""
 
     @abstractmethod
     def read(self, seed: int, name: str, low: int, high: int) -> torch.Tensor:
@@ -112,6 +114,8 @@ class TensorSeeds(ABC):
                     _combine(piece, values, [weight for _, weight in used], self.precision)
                 else:
                     piece.zero_()
+                if self.copied_rows is not None:
+                    self.copied_rows.write(piece, name, first, last)
 
     @final
     def complete(self, recipe: Recipe) -> Recipe:

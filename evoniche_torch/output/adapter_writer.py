@@ -127,6 +127,8 @@ def check_adapters(seeds: CheckpointSeeds) -> None:
     if seeds.base_label is None or base.adapter is not None:
         raise MergeError("a merge is an adapter only if it adds what its adapters do to their base: name the base by "
                          "--base (base=...).")  # fmt: skip
+    if seeds.vocabulary is not None:
+        raise MergeError("an adapter has the vocabulary of its base: write a whole model to change the tokenizer.")
     if all(folder.adapter is None for folder in seeds.folders):
         raise MergeError("none of these models is an adapter, as MODEL+ADAPTER: what comes out is a whole model.")
     files = [{name: digest for name, digest in files.items() if name[0] != "+"} for files in seeds.digests]

@@ -18,8 +18,15 @@ from tqdm import tqdm
 
 from evoniche._files import new_folder
 from evoniche.merging import Recipe, Recipes, one_recipe
-from evoniche_torch.files import ModelFolder, TensorInfo, model_paths
-from evoniche_torch.models import MERGE_BLOCK, CheckpointSeeds, TensorSeeds
+from evoniche_torch.files import ModelFolder, TensorInfo, model_paths, write_vocabulary_files
+from evoniche_torch.models import (
+    MERGE_BLOCK,
+    CheckpointSeeds,
+    ExplicitFilling,
+    ExplicitMerge,
+    TensorSeeds,
+    weighted_recipe,
+)
 from evoniche_torch.output.model_card import render_card
 from evoniche_torch.output.output_folder import check_output_folder
 from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card, RecipeFile, SeedFiles, index_digest, read_recipe
@@ -36,12 +43,14 @@ from evoniche_torch.output.side_file_copies import check_digests, copy_side_file
 
 __all__ = ["describe_merge", "holds_merge", "rewrite_checkpoint", "write_checkpoint"]
 
+Fill = Callable[[torch.Tensor, int], None]
+
 _SPARE = 1 << 20
 """Bytes that must be free beyond those of the files, for folders and the like."""
 
 
 def write_checkpoint(
-    recipe: Recipe | Recipes,
+    recipe: Recipe | Recipes | ExplicitMerge,
     seeds: TensorSeeds,
     out: str | PathLike[str],
     *,
@@ -60,7 +69,7 @@ def write_checkpoint(
     a README.md and a recipe.json, from which `evoniche export` makes the same bytes again.
 
     Args:
-        recipe: A recipe, or a batch of one.
+        recipe: A recipe, a batch of one, or TIES or DARE.
         seeds: The seeds that the recipe combines. Modules in memory have no config that could be copied: only their
             weights are written.
         out: A folder that does not exist yet, or is empty.
@@ -86,7 +95,11 @@ def write_checkpoint(
         result = evoniche.merge(seeds, scorer).run(1000)
         write_checkpoint(result.best.genome, seeds, "merged", dtype="bfloat16")
     """
+    explicit = recipe if isinstance(recipe, ExplicitMerge) else None
+    if isinstance(recipe, ExplicitMerge):
+        recipe = weighted_recipe(seeds, recipe.weights)
     record = describe_merge(one_recipe(recipe, seeds), seeds, dtype, shard_size, like, Card.of(card))
+    record = msgspec.structs.replace(record, explicit=explicit)
     _write(record, seeds, Path(out), None, overwrite, progress, more)
     return Path(out)
 
@@ -159,6 +172,7 @@ def describe_merge(
         variant=_agreed({folder.variant for folder in folders}),
         mixed_dtypes=isinstance(seeds, CheckpointSeeds) and seeds.mixed_dtypes,
         ignore=seeds.ignore if isinstance(seeds, CheckpointSeeds) else (),
+        tokenizer=seeds.tokenizer if isinstance(seeds, CheckpointSeeds) else None,
         side_files={},
         card=card,
         boundaries=tuple(recipe.boundaries.tolist()),
@@ -211,13 +225,15 @@ def _write(
         digests = copy_side_files(source, partial, dtype=record.dtype) if source else {}
         if source and expected is not None:
             check_digests(source.path, digests, expected)
+        if isinstance(seeds, CheckpointSeeds) and seeds.vocabulary is not None:
+            write_vocabulary_files(partial, seeds.vocabulary, folders, record.like)
         weights = partial / ((source and source.component) or "")
         weights.mkdir(exist_ok=True)
         names = ShardNames(record.stem, source.variant if source else None)
         with tqdm(total=size, desc="writing", unit="B", unit_scale=True, disable=not progress) as bar:
-            written = _write_shards(weights, names, shards, seeds.complete(record.recipe), seeds, bar)
+            written = _write_shards(weights, names, shards, _filling(record, seeds), seeds, bar)
         written = {(weights / name).relative_to(partial).as_posix(): digest for name, digest in written.items()}
-        written |= {name: file_digest(partial / name) for name in digests}
+        written |= {name: file_digest(partial / name) for name in digests if (partial / name).is_file()}
         record = msgspec.structs.replace(record, side_files=digests, written=written)
         for name, text in (("recipe.json", record.to_json()), ("README.md", render_card(record))):
             (partial / name).write_text(text, encoding="utf-8", newline="\n")
@@ -243,13 +259,13 @@ def _write_shards(
     folder: Path,
     names: ShardNames,
     shards: Sequence[Sequence[TensorInfo]],
-    recipe: Recipe,
+    fill: Fill,
     seeds: TensorSeeds,
     bar: Any,
 ) -> dict[str, str]:
     written = {}
     for number, shard in enumerate(shards):
-        blocks = _blocks(shard, recipe, seeds)
+        blocks = _blocks(shard, fill, seeds)
         name = names.file(number, len(shards))
         written[name] = write_tensors(folder / name, shard, blocks, progress=bar.update)
     if len(shards) > 1:
@@ -262,7 +278,15 @@ def _write_shards(
     return written
 
 
-def _blocks(tensors: Sequence[TensorInfo], recipe: Recipe, seeds: TensorSeeds) -> Iterator[memoryview]:
+def _filling(record: RecipeFile, seeds: TensorSeeds) -> Fill:
+    """What writes the merged numbers from a flat position on."""
+    if record.explicit is not None:
+        return ExplicitFilling(record.explicit, seeds).into
+    recipe = seeds.complete(record.recipe)
+    return lambda out, start: seeds.merge_into(out, recipe, start)
+
+
+def _blocks(tensors: Sequence[TensorInfo], fill: Fill, seeds: TensorSeeds) -> Iterator[memoryview]:
     """The bytes of all tensors, block by block, in two buffers that take turns."""
     buffers = cycle([torch.empty(MERGE_BLOCK * torch.complex128.itemsize, dtype=torch.uint8) for _ in range(2)])
     copied = {tensor.name for tensor in seeds.index.copied}
@@ -276,12 +300,12 @@ def _blocks(tensors: Sequence[TensorInfo], recipe: Recipe, seeds: TensorSeeds) -
             if start is None:
                 numbers.copy_(seeds.read(0, name, low, high))
             else:
-                seeds.merge_into(numbers, recipe, start + low)
-                _check_range(numbers, tensor, recipe, seeds, start + low)
+                fill(numbers, start + low)
+                _check_range(numbers, tensor, fill, seeds.precision, start + low)
             yield memoryview(buffer.numpy())  # type: ignore[arg-type]  # numpy's arrays are buffers
 
 
-def _check_range(numbers: torch.Tensor, tensor: TensorInfo, recipe: Recipe, seeds: TensorSeeds, start: int) -> None:
+def _check_range(numbers: torch.Tensor, tensor: TensorInfo, fill: Fill, precision: torch.dtype, start: int) -> None:
     """Refuse a dtype that cannot hold the merged numbers.
 
     Raises:
@@ -289,8 +313,8 @@ def _check_range(numbers: torch.Tensor, tensor: TensorInfo, recipe: Recipe, seed
     """
     if torch.finfo(numbers.dtype).max > 1e38 or torch.isfinite(numbers).all():
         return
-    exact = torch.empty(len(numbers), dtype=seeds.precision)
-    seeds.merge_into(exact, recipe, start)
+    exact = torch.empty(len(numbers), dtype=precision)
+    fill(exact, start)
     if not (torch.isfinite(numbers) | ~torch.isfinite(exact)).all():
         raise ValueError(f"{tensor.name} has merged numbers that {tensor.dtype} cannot hold, up to "
                          f"{exact.abs().max():.3g}: choose another dtype, such as bfloat16.")

@@ -63,6 +63,13 @@ def _how(record: RecipeFile) -> str:
     what = f"the {len(record.seeds)} models below" if len(record.seeds) > 1 else "the model below"
     if record.base:
         what = f"the differences of {what} from the base {_code(record.base.label)}, added to it"
+    if (explicit := record.explicit) is not None:
+        weights = ", ".join(f"{weight:g}" for weight in explicit.weights)
+        return (
+            f"A merge by evoniche: {explicit.method} of {what}, with the weights {weights}, the density "
+            f"{explicit.density:g} and the factor {explicit.scale:g}. It was computed in single precision or better "
+            "and rounded once."
+        )
     return (
         f"A merge by evoniche: a linear combination of {what}, with coefficients "
         f"that are constant in each of {segments:,} segment{'s' * (segments > 1)} of the {recipe.size:,} parameters. "

@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from evoniche.merging import Recipe
 from evoniche_torch.files import MERGED_DTYPES, MergeError, TensorIndex
-from evoniche_torch.models import TensorSeeds
+from evoniche_torch.models import ExplicitMerge, TensorSeeds
 from evoniche_torch.output.side_file_copies import check_digests
 
 __all__ = ["OUTPUT_DTYPES", "Card", "RecipeFile", "Row", "SeedFiles", "index_digest", "read_recipe"]
@@ -139,11 +139,15 @@ class RecipeFile(msgspec.Struct, frozen=True, kw_only=True):
     shard_size: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     like: Whole
     """The seed whose config, tokenizer and dtypes the model has."""
+    tokenizer: Whole | Literal["union"] | None = None
+    """The number of the model whose vocabulary the merge has, if vocabularies differ; see `CheckpointSeeds`."""
     side_files: dict[str, Digest]
     """The other files of that seed -> SHA-256."""
     written: dict[str, Digest] = {}
     """The files of the merged model that follow from all this -> SHA-256 of what was written."""
     card: Card
+    explicit: ExplicitMerge | None = None
+    """How the models were merged if not as the recipe says, whose coefficients are the weights then."""
     boundaries: tuple[Whole, ...]
     """See `Recipe`."""
     coefficients: tuple[tuple[float, ...], ...]
@@ -247,7 +251,7 @@ def _in_order(value: Any) -> Any:
     """A value as JSON has it, with fields in the order in which they are defined."""
     if isinstance(value, msgspec.Struct):
         return {name: _in_order(getattr(value, name)) for name in value.__struct_fields__}
-    if isinstance(value, Card):
+    if isinstance(value, Card | ExplicitMerge):
         return attrs.asdict(value, recurse=False)
     return [_in_order(part) for part in value] if isinstance(value, tuple) else value
 
