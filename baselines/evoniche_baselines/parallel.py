@@ -30,7 +30,8 @@ from evoniche_baselines.worker import advance, in_words, printable, serve, share
 __all__ = ["Failure", "TaskError", "advance", "each"]
 
 _LOOK = 0.5  # seconds between two looks at the clock
-_STARTS = 3  # so many workers in a row may die before they are ready
+_STARTS = 3  # so many workers in a row may end before they are ready,
+_KILLS = 30  # or be killed
 
 
 class TaskError(RuntimeError):
@@ -213,7 +214,7 @@ class _Crew:
     """Keeps up to `jobs` workers at work."""
 
     def __init__(self, folder: Path, jobs: int) -> None:
-        self._folder, self._jobs, self._started, self._lost = folder, jobs, 0, 0
+        self._folder, self._jobs, self._started, self._lost = folder, jobs, 0, 0.0
         self.workers: list[_Worker] = []
 
     @property
@@ -255,8 +256,9 @@ class _Crew:
 
     def _count(self, worker: _Worker, why: str) -> None:
         """Give up when workers die again and again before their first task."""
-        self._lost = 0 if worker.ready else self._lost + 1
-        if self._lost >= _STARTS:
+        killed = (worker.process.exitcode or 0) < 0
+        self._lost = 0.0 if worker.ready else self._lost + (1 / _KILLS if killed else 1 / _STARTS)
+        if self._lost > 0.999:
             raise RuntimeError(
                 f"worker processes cannot begin ({why}). A script that starts some must have its own calls below "
                 "`if __name__ == '__main__':`; jobs=0 runs everything in one process."
