@@ -7,6 +7,7 @@ killed process leaves half of a file behind, and somebody who reads meanwhile fi
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import platform
@@ -21,11 +22,24 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["check_writable", "new_file", "new_folder", "sync", "write_bytes", "write_json", "write_npz", "write_text"]
+__all__ = [
+    "check_writable", "new_file", "new_folder", "sha256", "sync", "write_bytes", "write_json", "write_npz",
+    "write_text",
+]  # fmt: skip
 
 _HOST = re.sub(r"[^\w-]", "_", platform.node())
 _active: set[Path] = set()
 """The partial folders that this process is filling."""
+
+
+def sha256(path: Path | str) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

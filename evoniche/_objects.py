@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import base64
-import hashlib
 import os
 import sys
 import time
@@ -24,6 +23,8 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from evoniche._files import sha256
 
 __all__ = [
     "failure", "file_digest", "load_module", "load_object", "neighbours", "own_names", "source_digests", "source_files",
@@ -189,8 +190,7 @@ def file_digest(path: Path) -> str:
     key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
     if key in _known:
         return _known[key]
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     if time.time() - stat.st_mtime > _SETTLED:
         _known[key] = digest
     return digest

@@ -712,6 +712,11 @@ def test_a_run_in_another_thread(undisturbed):
     np.testing.assert_equal(state(evolution), undisturbed)
 
 
+def test_a_store_that_is_no_path():
+    with pytest.raises(TypeError, match=r"a store is a path, such as 'run.db', or a Store, got 5"):
+        small().run(3, store=5, progress=False)
+
+
 # --- what would be lost without a word ------------------------------------------------------------------------------
 
 

@@ -189,7 +189,7 @@ _NICHING = (
     *(
         Experiment(
             title=f"Two specialists in MAX-SAT, no mutation: whom to mate with, {what}",
-            problems=("max-sat:specialists=2", "max-sat:specialists=2,instance=1", "max-sat:specialists=2,instance=2"),
+            problems=tuple(f"max-sat:draw=planted,specialists=2,instance={number}" for number in range(3)),
             expected=dict.fromkeys(_MATING, ""),
             metric=metric, evaluations=3_000, runs=30, tested=True,
         )

@@ -17,7 +17,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, resource_tracker
 from pathlib import Path
 from typing import Any, Literal, NoReturn, final
 
@@ -25,7 +25,8 @@ import attrs
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
-from evoniche_baselines.worker import advance, in_words, printable, serve, share
+from evoniche._text import printable
+from evoniche_baselines.worker import advance, in_words, serve, share
 
 __all__ = ["Failure", "TaskError", "advance", "each"]
 
@@ -325,6 +326,7 @@ def _ctrl_c_put_off() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # the first process would start it, which lets Ctrl-C through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -16,7 +16,9 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-__all__ = ["advance", "in_words", "printable", "serve", "share"]
+from evoniche._text import printable
+
+__all__ = ["advance", "in_words", "serve", "share"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _EVERY = 0.1  # seconds between two messages about steps
@@ -65,15 +67,6 @@ def in_words(error: BaseException) -> str:
     'ValueError: no'
     """
     return printable(" ".join("".join(traceback.format_exception_only(error)).split()) or type(error).__name__)
-
-
-def printable(text: str) -> str:
-    r"""Return a text that every file can hold: lone surrogates become escapes.
-
-    >>> printable("\ud800")
-    '\\ud800'
-    """
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _begin(faults: Path) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche.batches import Batch, take
-from evoniche.crossovers import SplitSlerpCrossover
 from evoniche.distances import distances
 from evoniche.evolution.breeding import vary
 from evoniche.evolution.parts import Parts
@@ -33,12 +32,7 @@ def rehearse_on_genomes(parts: Parts[Any], initial: Batch, seed: int) -> None:
     """
     a, b = take(initial, [0]), take(initial, [len(initial) - 1])
     with _rehearsal("before the first genome is scored"):
-        try:
-            child = vary(parts, a, b, initial, rng=generator(seed))
-        except ValueError as error:
-            if isinstance(parts.crossover, SplitSlerpCrossover):
-                error.add_note("without crossover=..., it is M2N2's SplitSlerpCrossover, which merges float vectors.")
-            raise
+        child = vary(parts, a, b, initial, rng=generator(seed))
         for part in (parts.sharing, parts.selector, parts.mates, parts.replacement):
             measure = getattr(part, "distance", None)
             if measure is not None and not isinstance(measure, str):

@@ -17,6 +17,9 @@ __all__ = ["Stretches", "draw_stretches"]
 
 Integers = NDArray[np.int64]
 
+_SAME = 1e-10
+"""Of the largest eigenvalue of a Gram matrix: below this one is noise, where the founders have no direction left."""
+
 
 @final
 @attrs.frozen(eq=False)
@@ -44,7 +47,9 @@ class Stretches:
         """Find the combination of the founders that is closest to each genome beside its stretch, shape (n, K).
 
         It follows from dot products: with the Gram matrix G of the founders there and d_k = genome . founder k, it is
-        the shortest least-squares solution of G c = d. Where the genome is one combination there, it is that one.
+        the shortest least-squares solution of G c = d. Where the genome is one combination there, it is that one, up to
+        rounding times the condition number of G. Directions in which the founders differ by less than 1e-5 of their
+        length do not count as different, so that this is never more than 1e10.
         """
         n, count = genomes.shape[0], len(founders)
         rows: list[Any] = [take(founders, np.full(n, k)) for k in range(count)]
@@ -53,7 +58,8 @@ class Stretches:
             products[:, k] = functional.dot_products(genomes, rows[k], self.beside)[1][:, 1]
             for m in range(k, count):
                 grams[:, k, m] = grams[:, m, k] = functional.dot_products(rows[k], rows[m], self.beside)[1][:, 1]
-        found: NDArray[np.float64] = np.einsum("nkm,nm->nk", np.linalg.pinv(grams, hermitian=True), products)
+        inverse = np.linalg.pinv(grams, rtol=_SAME, hermitian=True)
+        found: NDArray[np.float64] = np.einsum("nkm,nm->nk", inverse, products)
         return found
 
 

@@ -71,7 +71,8 @@ class RecipeMutation(Mutation):
       This is the combination of the seeds that is closest to the child on as many numbers beside the stretch.
 
     No weight gets noise of its own, however large the model is: of recipes, a few coefficients change. Recipes and
-    flat vectors have the same mutants for the same `rng`.
+    flat vectors have the same mutants for the same `rng`, to 1e-12 of the largest number; after "extend", which solves
+    for coefficients, to rounding times the condition number of the seeds' Gram matrix there.
 
     Args:
         founders: The seeds, an array (K, ...) of which each row counts as one flat vector; with task vectors, those. Of

@@ -6,7 +6,6 @@ what cannot be used in it is computed again.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche import _log
-from evoniche._files import write_bytes
+from evoniche._files import sha256, write_bytes
 from evoniche_torch.files.compatibility import MergeError
 
 __all__ = ["Cache", "cache_folder", "clear_cache"]
@@ -172,7 +171,6 @@ def _place(file: Path) -> tuple[str, list[int]]:
 
 def _sha256(file: Path) -> str:
     try:
-        with open(file, "rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256(file)
     except OSError as error:
         raise MergeError(f"{file}: cannot be read ({error}).") from error

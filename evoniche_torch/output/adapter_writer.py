@@ -15,7 +15,7 @@ import msgspec
 import torch
 from safetensors.torch import save_file
 
-from evoniche._files import new_folder
+from evoniche._files import new_folder, sha256
 from evoniche.merging import Recipe, Recipes, one_recipe
 from evoniche_torch.files import (
     AdaptedWeights,
@@ -33,7 +33,7 @@ from evoniche_torch.output.checkpoint_writer import describe_merge
 from evoniche_torch.output.model_card import render_card
 from evoniche_torch.output.output_folder import check_output_folder
 from evoniche_torch.output.recipe_file import OUTPUT_DTYPES, Card
-from evoniche_torch.output.side_file_copies import file_digest, side_file_digests
+from evoniche_torch.output.side_file_copies import side_file_digests
 
 __all__ = ["check_adapters", "write_adapter"]
 
@@ -102,7 +102,7 @@ def write_adapter(
                 "again from `recipe.json` is the whole model.")  # fmt: skip
         card = attrs.evolve(record.card, notes=(*record.card.notes, note))
         _write_text(partial / "adapter_config.json", json.dumps(config, indent=2) + "\n")
-        written = {file.name: file_digest(file) for file in sorted(partial.glob("adapter_*"))}
+        written = {file.name: sha256(file) for file in sorted(partial.glob("adapter_*"))}
         side_files = side_file_digests(seeds.folders[like])
         record = msgspec.structs.replace(record, card=card, side_files=side_files, written=written)
         _write_text(partial / "recipe.json", record.to_json())

@@ -16,7 +16,7 @@ import msgspec
 import torch
 from tqdm import tqdm
 
-from evoniche._files import new_folder
+from evoniche._files import new_folder, sha256
 from evoniche.merging import Recipe, Recipes, one_recipe
 from evoniche_torch.files import ModelFolder, TensorInfo, model_paths, write_vocabulary_files
 from evoniche_torch.models import (
@@ -39,7 +39,7 @@ from evoniche_torch.output.safetensors_writer import (
     split_shards,
     write_tensors,
 )
-from evoniche_torch.output.side_file_copies import check_digests, copy_side_files, file_digest
+from evoniche_torch.output.side_file_copies import check_digests, copy_side_files
 
 __all__ = ["describe_merge", "holds_merge", "rewrite_checkpoint", "write_checkpoint"]
 
@@ -111,7 +111,7 @@ def holds_merge(
     """Whether a folder holds, whole and unchanged, what `write_checkpoint` would write of this recipe; see there."""
     try:
         there = read_recipe(Path(out) / "recipe.json")
-        intact = all(file_digest(Path(out) / name) == digest for name, digest in there.written.items())
+        intact = all(sha256(Path(out) / name) == digest for name, digest in there.written.items())
     except (OSError, ValueError):
         return False
     here = describe_merge(one_recipe(recipe, seeds), seeds, dtype, shard_size, like, Card())
@@ -233,7 +233,7 @@ def _write(
         with tqdm(total=size, desc="writing", unit="B", unit_scale=True, disable=not progress) as bar:
             written = _write_shards(weights, names, shards, _filling(record, seeds), seeds, bar)
         written = {(weights / name).relative_to(partial).as_posix(): digest for name, digest in written.items()}
-        written |= {name: file_digest(partial / name) for name in digests if (partial / name).is_file()}
+        written |= {name: sha256(partial / name) for name in digests if (partial / name).is_file()}
         record = msgspec.structs.replace(record, side_files=digests, written=written)
         for name, text in (("recipe.json", record.to_json()), ("README.md", render_card(record))):
             (partial / name).write_text(text, encoding="utf-8", newline="\n")
@@ -274,7 +274,7 @@ def _write_shards(
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         path = folder / names.index
         path.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
-        written[names.index] = file_digest(path)
+        written[names.index] = sha256(path)
     return written
 
 

@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from evoniche._text import code, escaped, fenced, table
 from evoniche_torch.output.provenance import seed_shares
 from evoniche_torch.output.recipe_file import RecipeFile, Row, SeedFiles
 
@@ -23,11 +24,11 @@ def render_card(record: RecipeFile) -> str:
     card = record.card
     parts = [
         _front_matter(record),
-        f"# {card.title or 'Merged model'}",
+        f"# {escaped(card.title or 'Merged model')}",
         _how(record),
         "## Models\n\n" + _models(record),
-        "## Lineage\n\n" + "\n".join(f"- {line}" for line in card.lineage) if card.lineage else "",
-        "## Scores\n\n" + _markdown(*card.scores) if card.scores else "",
+        "## Lineage\n\n" + "\n".join(f"- {escaped(line)}" for line in card.lineage) if card.lineage else "",
+        "## Scores\n\n" + _table(*card.scores) if card.scores else "",
         "\n\n".join(card.notes),
         "## How to make it again\n\n" + _again(record),
     ]
@@ -62,7 +63,7 @@ def _how(record: RecipeFile) -> str:
     segments = len(recipe.coefficients)
     what = f"the {len(record.seeds)} models below" if len(record.seeds) > 1 else "the model below"
     if record.base:
-        what = f"the differences of {what} from the base {_code(record.base.label)}, added to it"
+        what = f"the differences of {what} from the base {code(record.base.label)}, added to it"
     if (explicit := record.explicit) is not None:
         weights = ", ".join(f"{weight:g}" for weight in explicit.weights)
         return (
@@ -79,12 +80,12 @@ def _how(record: RecipeFile) -> str:
 
 def _models(record: RecipeFile) -> str:
     shares = seed_shares(record.recipe, np.array([0, record.recipe.size]))[0]
-    rows: list[Row] = [
-        (_code(seed.label), f"{share:.1%}") for seed, share in zip(record.seeds, shares, strict=True)
+    rows = [
+        (code(seed.label), f"{share:.1%}") for seed, share in zip(record.seeds, shares, strict=True)
     ]
     if record.base:
-        rows.append((_code(record.base.label), "base"))
-    return _markdown(("model", "share"), rows) + (
+        rows.append((code(record.base.label), "base"))
+    return table(("model", "share"), rows) + (
         "\n\nThe share of a model is that of its coefficient among all (absolute values), on average over parameters."
     )
 
@@ -93,21 +94,15 @@ def _again(record: RecipeFile) -> str:
     export = "evoniche export recipe.json --out DIR"
     if record.kind == "memory":
         return "Its models were in memory, so it cannot be made again from files."
-    text = f"From the same models, byte by byte:\n\n```sh\n{export}\n```"
+    text = f"From the same models, byte by byte on the same kind of processor:\n\n{fenced(export, 'sh')}"
     if record.card.command:
-        text += f"\n\nIt was found by\n\n```sh\n{record.card.command}\n```"
+        text += f"\n\nIt was found by\n\n{fenced(record.card.command, 'sh')}"
     return text
 
 
-def _markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+def _table(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    return table([escaped(column) for column in columns], [[_cell(value) for value in row] for row in rows])
 
 
 def _cell(value: str | float) -> str:
-    text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _code(text: str) -> str:
-    return f"`{text.replace('`', chr(39))}`"
+    return f"{value:.3f}" if isinstance(value, float) else escaped(str(value))

@@ -82,7 +82,7 @@ class Card:
     lineage: tuple[str, ...] = attrs.field(default=(), converter=_lines)
     """From whom the model descends, line by line."""
     notes: tuple[str, ...] = attrs.field(default=(), converter=_lines)
-    """Anything else, line by line."""
+    """Anything else in Markdown, paragraph by paragraph; all other fields are shown as they are."""
 
     @classmethod
     def of(cls, card: Mapping[str, Any] | Card | None) -> Card:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evoniche._files import sha256
 from evoniche_torch.files import MergeError, ModelFolder
 
-__all__ = ["check_digests", "copy_side_files", "file_digest", "side_file_digests"]
+__all__ = ["check_digests", "copy_side_files", "side_file_digests"]
 
 
 def copy_side_files(source: ModelFolder, target: Path, *, dtype: str | None) -> dict[str, str]:
@@ -30,22 +30,16 @@ def copy_side_files(source: ModelFolder, target: Path, *, dtype: str | None) -> 
         file = target / name
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(original, file)
-        digests[name.as_posix()] = file_digest(file)
+        digests[name.as_posix()] = sha256(file)
         if dtype and name == Path(source.component or "", "config.json"):
             config = _with_dtype(json.loads(file.read_bytes()), dtype)
             file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
     return digests
 
 
-def file_digest(file: Path) -> str:
-    """The SHA-256 of a file."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
 def side_file_digests(source: ModelFolder) -> dict[str, str]:
     """The name of each file beside a model's weights, relative to the model's folder -> its SHA-256."""
-    return {name.as_posix(): file_digest(original) for name, original in source.copies.items()}
+    return {name.as_posix(): sha256(original) for name, original in source.copies.items()}
 
 
 def check_digests(folder: Path, found: Mapping[str, str], expected: Mapping[str, str]) -> None:

@@ -1,15 +1,12 @@
-"""Makes a page of Markdown whose words are shown as they are, whatever they hold, and the same in HTML."""
+"""Makes an HTML page of Markdown that needs no other file."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
-from evoniche_baselines.worker import printable
-
-__all__ = ["code", "escaped", "fenced", "html_page", "table"]
+__all__ = ["html_page"]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
@@ -21,38 +18,6 @@ code { background: #f3f3f3; padding: 0.1rem 0.25rem; border-radius: 3px; }
 pre code { display: block; padding: 0.6rem; overflow-x: auto; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
 """
-
-
-def escaped(text: str) -> str:
-    r"""Return text that Markdown shows as it is: no emphasis, link, picture or HTML.
-
-    >>> escaped("![x](y_z)")
-    '\\!\\[x\\](y\\_z)'
-    """
-    return re.sub(r"([\\`*_<>\[\]!#|~&$])", r"\\\1", " ".join(printable(text).split()))
-
-
-def code(text: str) -> str:
-    """Return text in the typewriter font that Markdown shows as it is.
-
-    >>> code("a"), code("a`b")
-    ('`a`', '`` a`b ``')
-    """
-    text = " ".join(printable(text).split())
-    ticks = _longer(text, 1)
-    return f"{ticks} {text} {ticks}" if "`" in text else f"`{text}`"
-
-
-def fenced(text: str) -> str:
-    """Return lines in the typewriter font that Markdown shows as they are."""
-    fence = _longer(text, 3)
-    return f"{fence}\n{printable(text).rstrip()}\n{fence}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of cells that are Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in line) + " |" for line in lines)
 
 
 def html_page(text: str, folder: Path) -> str:
@@ -75,8 +40,3 @@ def html_page(text: str, folder: Path) -> str:
     body = re.sub(r'src="([^"]*)"', embedded, body)
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Comparison of methods</title>\n'
             f"<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n")
-
-
-def _longer(text: str, least: int) -> str:
-    """Return more backticks than there are in a row."""
-    return "`" * max([least, *(len(run) + 1 for run in re.findall("`+", text))])

@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from evoniche_baselines.compare.page import code, escaped, fenced, table
+from evoniche._text import code, escaped, fenced, table
 from evoniche_baselines.compare.study import Comparison
 
 __all__ = ["cores", "failed", "missing", "setup"]

@@ -11,9 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from evoniche._files import new_file, write_text
+from evoniche._text import code, escaped, table
 from evoniche_baselines.compare import run_times, statistics
 from evoniche_baselines.compare.metrics import ONLY_IN_THE_END, label, main_metrics
-from evoniche_baselines.compare.page import code, escaped, html_page, table
+from evoniche_baselines.compare.page import html_page
 from evoniche_baselines.compare.preface import failed, missing, setup
 from evoniche_baselines.compare.store import file_name
 from evoniche_baselines.compare.study import Comparison

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from evoniche import _log
+from evoniche._text import printable
 from evoniche._validators import whole_number
 from evoniche_baselines import parallel
 from evoniche_baselines.compare.code import Code
@@ -21,7 +22,6 @@ from evoniche_baselines.compare.store import Store
 from evoniche_baselines.method import Method
 from evoniche_baselines.parallel import Failure
 from evoniche_baselines.problem import Problem
-from evoniche_baselines.worker import printable
 
 __all__ = ["COLUMNS", "Comparison", "Failed", "compare"]
 

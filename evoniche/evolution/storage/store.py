@@ -28,6 +28,8 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def _as_path(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"a store is a path, such as 'run.db', or a Store, got {path!r}.")
     return Path(path).expanduser()
 
 

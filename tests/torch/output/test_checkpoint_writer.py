@@ -287,6 +287,18 @@ def test_the_model_card(tmp_path):
     assert read_recipe(out / "recipe.json").card == card
 
 
+def test_the_words_of_a_card_are_shown_as_they_are(tmp_path):
+    folders = [plain_folder(tmp_path / label, numbers(seed)) for seed, label in enumerate("ab")]
+    hostile = "![x](/etc/passwd) <b>"
+    card = Card(title=hostile, command="a ``` b", scores=(["model", hostile], [[hostile, 1.0]]), lineage=[hostile])
+    with CheckpointSeeds(folders) as seeds:
+        out = write_checkpoint(Recipe.of([0, seeds.size], [[0.5, 0.5]]), seeds, tmp_path / "out", card=card)
+    text = (out / "README.md").read_text()
+    assert text.count(r"\!\[x\](/etc/passwd) \<b\>") == 4
+    assert hostile not in text
+    assert "````sh\na ``` b\n````" in text
+
+
 @pytest.mark.parametrize(
     ("card", "said"),
     [
