@@ -1,9 +1,9 @@
 """Kills workers and commands of comparisons at random moments, and looks at what that costs.
 
-`python tests/baselines/kills.py 300` prints a line of figures for docs/reliability.md. A comparison is started again
-and again until it has ended, while its processes are ended by SIGKILL: workers at random moments of their lives
-(importing, idle, at work, in the middle of an answer), and the command itself. At its end it must be what it is without
-any kill.
+`python tests/baselines/comparison_kills.py 300` prints a line of figures for docs/reliability.md. A comparison is
+started again and again until it has ended, while its processes are ended by SIGKILL: workers at random moments of
+their lives (importing, idle, at work, in the middle of an answer), and the command itself. At its end it must be what
+it is without any kill.
 """
 
 import os
