@@ -13,7 +13,7 @@ from evoniche_torch.files.vocabulary import UNION, Vocabulary, plan_vocabulary
 from evoniche_torch.files.vocabulary_files import write_vocabulary_files
 from evoniche_torch.files.vocabulary_tensors import ties_words, vocabulary_tensors
 from evoniche_torch.files.vocabulary_weights import CopiedRows, one_vocabulary
-from evoniche_torch.files.weights import Weights, check_models, equal_tensors, tied_tensors
+from evoniche_torch.files.weights import Weights, check_models, equal_tensors, tied_in_some, tied_tensors
 
 __all__ = [
     "MERGED_DTYPES",
@@ -41,6 +41,7 @@ __all__ = [
     "refuse_mismatches",
     "split_adapter",
     "tensor_mismatches",
+    "tied_in_some",
     "tied_tensors",
     "ties_words",
     "vocabulary_tensors",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import attrs
 import torch
 
 from evoniche_torch.files.compatibility import (
@@ -17,7 +18,7 @@ from evoniche_torch.files.compatibility import (
 from evoniche_torch.files.model_folder import ModelFolder
 from evoniche_torch.files.tensor_index import MERGED_DTYPES, TensorInfo, natural_key
 
-__all__ = ["Weights", "check_models", "equal_tensors", "tied_tensors"]
+__all__ = ["Weights", "check_models", "equal_tensors", "tied_in_some", "tied_tensors"]
 
 _COMPARED = 1 << 20  # numbers that are compared at once
 _OF_VOCABULARY = ("tokenizer", "vocab", "merges", "spiece", "sentencepiece", "config.json: vocab_size")
@@ -117,6 +118,36 @@ def tied_tensors(
             if first != name and all(equal_tensors(weights, first, weights, name, size) for weights in models):
                 tied[name] = first
     return tied
+
+
+def tied_in_some(
+    folder: ModelFolder, infos: Sequence[Mapping[str, TensorInfo]], models: Sequence[Weights]
+) -> dict[str, str]:
+    """Find tied weights that some models store twice and others once.
+
+    Args:
+        folder: The first model.
+        infos: The tensors of each model by name.
+        models: All models.
+
+    Returns:
+        Name -> a tensor that all models have, and whose bytes it has in each model that stores it.
+    """
+    if folder.config is None or folder.kind != "transformers" or not _may_tie(folder.config):
+        return {}
+    everywhere = [name for name in sorted(infos[0], key=natural_key) if all(name in tensors for tensors in infos)]
+    found: dict[str, str] = {}
+    for name in sorted({name for tensors in infos for name in tensors} - set(everywhere), key=natural_key):
+        holders = [(tensors, weights) for tensors, weights in zip(infos, models, strict=True) if name in tensors]
+        for main in everywhere:
+            if len(infos[0][main].shape) > 1 and all(
+                attrs.evolve(tensors[main], name=name) == tensors[name]
+                and equal_tensors(weights, main, weights, name, tensors[name].size)
+                for tensors, weights in holders
+            ):
+                found[name] = main
+                break
+    return found
 
 
 def equal_tensors(one: Weights, name: str, other: Weights, other_name: str, size: int) -> bool:

@@ -32,6 +32,7 @@ from evoniche_torch.files import (
     one_vocabulary,
     open_models,
     plan_vocabulary,
+    tied_in_some,
     tied_tensors,
 )
 from evoniche_torch.models.gram_sums import sum_grams
@@ -112,8 +113,12 @@ class CheckpointSeeds(TensorSeeds):
         if self.vocabulary is not None:
             self._weights, self.copied_rows = one_vocabulary(self.stored, self.vocabulary)
         infos = [weights.tensors for weights in self._weights]
-        check_models(self.all_labels, folders, infos, ignore=ignored, mixed_dtypes=mixed_dtypes)
-        self.index = TensorIndex.of(infos[0], self._tied(infos))
+        copies = tied_in_some(folders[0], infos, self._weights) if self.vocabulary is None else {}
+        common = [{name: tensor for name, tensor in tensors.items() if name not in copies} for tensors in infos]
+        check_models(self.all_labels, folders, common, ignore=ignored, mixed_dtypes=mixed_dtypes)
+        tied = self._tied(common)
+        tied |= {name: tied.get(main, main) for name, main in copies.items() if name in infos[0]}
+        self.index = TensorIndex.of(infos[0], tied)
         if not self.index.size:
             raise MergeError(f"{self.folders[0].path}: has no float tensors, there is nothing to merge.")
         self._warn_of_copied_tensors()

@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import final
+from collections.abc import Callable, Iterator
+from functools import partial
 
-import attrs
 import torch
 
 from evoniche.merging import Recipe, Recipes, one_recipe
-from evoniche_torch.files import MERGED_DTYPES, MergeError, TensorInfo
+from evoniche_torch.files import MergeError, TensorIndex
 from evoniche_torch.models.checkpoint_seeds import CheckpointSeeds
+from evoniche_torch.models.filling_plan import Filling, Scattering, plan_filling, strided
 from evoniche_torch.models.module_seeds import ModuleSeeds
+from evoniche_torch.models.pieces import Dim, clip
 from evoniche_torch.models.tensor_seeds import MERGE_BLOCK, TensorSeeds
 
-__all__ = ["load_into"]
+__all__ = ["find_difference", "load_into"]
 
 _LARGE_BLOCK = 16 * MERGE_BLOCK
-_SHOWN = 20
 
-
-@final
-@attrs.frozen(eq=False)
-class _Filling:
-    """One tensor that is to be written."""
-
-    source: TensorInfo
-    """The tensor of the seeds."""
-    target: torch.Tensor
-    """The tensor of the module."""
+Numbers = Callable[[int, int], torch.Tensor]
 
 
 @torch.no_grad()
 def load_into(model: torch.nn.Module, recipe: Recipe | Recipes, seeds: TensorSeeds) -> None:
     """Load a merged model into a module, in place and block by block, so that there is never a second copy of it.
 
+    Tensors of files go where the module's own library puts them as it loads them: renamed, joined, split or transposed
+    (see `trace_conversion`). Those that it leaves aside are left aside, with a line in the log.
+
     Parameters are merged in single precision (in double, if the seeds have that) on the device of the module, and
-    rounded once to the dtype of each parameter. Tensors that are not merged are the first seed's. The training mode of
-    the module and the `requires_grad` of its parameters are not changed.
+    rounded once to the dtype of each parameter. Where the seeds are files, the module becomes what the library would
+    load from the merged file: numbers are first rounded to the dtype of the file, if the module has another. Tensors
+    that are not merged are the first seed's. The training mode of the module and the `requires_grad` of its parameters
+    are not changed.
 
     Args:
-        model: A module whose parameters and persistent buffers have the names of the seeds' tensors. Either may lack
-            what transformers calls the prefix of the base model.
+        model: A module of transformers or diffusers, or one whose parameters and persistent buffers have the names of
+            the seeds' tensors.
         recipe: A recipe, or a batch of one.
         seeds: The seeds that the recipe combines.
 
     Raises:
         TypeError: The recipe is something else.
         ValueError: The recipe is over other seeds.
-        MergeError: Names, shapes or kinds of numbers do not fit, which the message lists, or the module is one of the
-            seeds. Nothing was changed.
+        MergeError: Names, shapes or kinds of numbers do not fit, which the message lists; the library computes with
+            numbers as it loads them; or the module is one of the seeds. Nothing was changed.
 
     >>> seeds = ModuleSeeds([{"bias": torch.zeros(2)}, {"bias": torch.ones(2)}])
     >>> module = torch.nn.ParameterDict({"bias": torch.nn.Parameter(torch.empty(2))})
@@ -59,37 +54,97 @@ def load_into(model: torch.nn.Module, recipe: Recipe | Recipes, seeds: TensorSee
     [1.0, 0.5]
     """
     recipe = seeds.complete(one_recipe(recipe, seeds))
-    fillings = _match(model, seeds)
+    plan = plan_filling(model, seeds.index, from_files=isinstance(seeds, CheckpointSeeds))
+    _refuse_own_seeds(model, seeds)
     copied = {tensor.name for tensor in seeds.index.copied}
-    for filling in fillings:
-        if filling.source.name in copied:
-            _copy(filling, seeds)
+    for step in plan:
+        if step.source.name in copied:
+            _write(step, partial(seeds.read, 0, step.source.name))
         else:
-            _merge(filling, recipe, seeds)
+            _merge(step, recipe, seeds)
+    _forget_rescaling(model)
 
 
-def _merge(filling: _Filling, recipe: Recipe, seeds: TensorSeeds) -> None:
-    start, _ = seeds.index.span(filling.source.name)
-    for part in _parts(filling.target, _block(filling.target.device, seeds)):
-        if part.is_contiguous():
-            seeds.merge_into(part.view(-1), recipe, start)
-        else:
-            merged = part.new_empty(part.numel())
-            seeds.merge_into(merged, recipe, start)
-            part.copy_(merged.view(part.shape))
-        start += part.numel()
+@torch.no_grad()
+def find_difference(
+    model: torch.nn.Module, index: TensorIndex, read: Callable[[str, int, int], torch.Tensor]
+) -> str | None:
+    """Compare a module that a library has loaded from files with what `load_into` would write for them.
+
+    Args:
+        model: The module, as it was loaded.
+        index: The tensors of the files.
+        read: The numbers low .. high - 1 of a tensor of the files, given its name and the two positions.
+
+    Returns:
+        The name of a tensor of the files that is not in the module as it is in the file, or None.
+
+    Raises:
+        MergeError: See `load_into`.
+    """
+    for step in plan_filling(model, index, from_files=True):
+        for part, numbers in _pairs(step, partial(read, step.source.name)):
+            wanted = numbers.to(part.dtype)
+            if not ((part == wanted) | (part.isnan() & wanted.isnan())).all():
+                return step.source.name
+    return None
+
+
+def _merge(step: Filling | Scattering, recipe: Recipe, seeds: TensorSeeds) -> None:
+    """Write the merge of a source's numbers where they belong."""
+    begin, _ = seeds.index.span(step.source.name)
+    rounded = _rounded(step.source.dtype, seeds)
+    if isinstance(step, Filling) and step.target.is_contiguous() and rounded in (step.target.dtype, seeds.precision):
+        start = begin + step.start
+        for part in torch.split(step.target.view(-1), _block(step.target.device, seeds)):
+            seeds.merge_into(part, recipe, start)
+            start += part.numel()
+        return
+
+    def merged(low: int, high: int) -> torch.Tensor:
+        block = torch.empty(high - low, dtype=rounded, device=step.device)
+        seeds.merge_into(block, recipe, begin + low)
+        return block
+
+    _write(step, merged)
+
+
+def _write(step: Filling | Scattering, numbers: Numbers) -> None:
+    for part, block in _pairs(step, numbers):
+        part.copy_(block)
+
+
+def _pairs(step: Filling | Scattering, numbers: Numbers) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Parts of the module's memory and what belongs there, of one shape.
+
+    Args:
+        step: What is to be written.
+        numbers: Gives the numbers low .. high - 1 of the source.
+    """
+    if isinstance(step, Filling):
+        low = step.start
+        for part in _parts(step.target, _LARGE_BLOCK):
+            high = low + part.numel()
+            yield part, numbers(low, high).view(part.shape)
+            low = high
+        return
+    for low in range(0, step.source.size, _LARGE_BLOCK):
+        high = min(low + _LARGE_BLOCK, step.source.size)
+        block = numbers(low, high)
+        for whole, tensor in step.places:
+            for piece in clip(whole, low, high):
+                turned = tuple(Dim(dim.size, dim.source_stride, dim.stride) for dim in piece.dims)
+                yield strided(tensor, piece.start, piece.dims), strided(block, piece.source_start - low, turned)
+
+
+def _rounded(dtype: torch.dtype, seeds: TensorSeeds) -> torch.dtype:
+    """The dtype to which the numbers of a source are rounded before they take that of the module."""
+    return dtype if isinstance(seeds, CheckpointSeeds) else seeds.precision
 
 
 def _block(device: torch.device, seeds: TensorSeeds) -> int:
     """How many numbers are merged at once: more if the seeds give views, or if the numbers go to another device."""
     return MERGE_BLOCK if device.type == "cpu" and not isinstance(seeds, ModuleSeeds) else _LARGE_BLOCK
-
-
-def _copy(filling: _Filling, seeds: TensorSeeds) -> None:
-    done = 0
-    for part in _parts(filling.target, _LARGE_BLOCK):
-        part.copy_(seeds.read(0, filling.source.name, done, done + part.numel()).view(part.shape))
-        done += part.numel()
 
 
 def _parts(tensor: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
@@ -105,103 +160,20 @@ def _parts(tensor: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
             yield from _parts(part, size)
 
 
-def _match(model: torch.nn.Module, seeds: TensorSeeds) -> list[_Filling]:
-    """Find the tensor of the seeds for each tensor of the module.
-
-    Raises:
-        MergeError: Some do not fit.
-    """
-    sources = _sources(seeds)
-    state = {name: tensor for name, tensor in model.state_dict().items() if isinstance(tensor, torch.Tensor)}
-    names = _renamed(model, state, sources)
-    merged = {tensor.name for tensor in seeds.index.merged}
-    found: dict[tuple[object, ...], tuple[str, _Filling]] = {}
-    problems, missing, used = [], {}, set()
-    for name, target in state.items():
-        source = sources.get(names[name])
-        place = _place(target)
-        if source is None:
-            missing[name] = place
-            continue
-        used.add(names[name])
-        filling = _Filling(source, target)
-        problems += _misfit(name, filling, source.name in merged)
-        other, before = found.setdefault(place, (name, filling))
-        if before.source != source:
-            problems.append(f"{name}: is the same memory as {other} in the model, another tensor in the seeds")
-    problems += [f"{name}: in the model, missing in the seeds" for name, place in missing.items() if place not in found]
-    optional = _optional(model)
-    filled = {filling.source.name for _, filling in found.values()}
-    problems += [
-        f"{name}: in the seeds, missing in the model"
-        for name, source in sources.items()
-        if name not in used and source.name not in filled and not any(re.search(rule, name) for rule in optional)
-    ]
-    problems += _own_seeds(state, seeds)
-    if problems:
-        more = f"\n  ... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        listed = "\n  ".join(problems[:_SHOWN]) + more
-        raise MergeError(f"the merged model does not fit this {type(model).__name__} (if its library renames tensors "
-                         f"as it loads them, use write_checkpoint and load the folder):\n  {listed}")
-    return [filling for _, filling in found.values()]
-
-
-def _sources(seeds: TensorSeeds) -> dict[str, TensorInfo]:
-    """Every tensor of the seeds by each of its names."""
-    index = seeds.index
-    sources = {tensor.name: tensor for tensor in (*index.merged, *index.copied)}
-    return sources | {alias: sources[name] for alias, name in index.tied.items()}
-
-
-def _place(tensor: torch.Tensor) -> tuple[object, ...]:
-    """The memory of a tensor, by which tied weights are equal. Empty tensors are tied to none."""
-    if not tensor.numel():
-        return (id(tensor),)
-    return (tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride())
-
-
-def _misfit(name: str, filling: _Filling, merged: bool) -> list[str]:
-    source, target = filling.source, filling.target
-    if tuple(target.shape) != source.shape:
-        return [f"{name}: shape {list(target.shape)} in the model, {list(source.shape)} in the seeds"]
-    if target.is_meta or target.layout != torch.strided:
-        return [f"{name}: has no plain memory in the model ({target.device}, {target.layout})"]
-    if target.dtype not in MERGED_DTYPES if merged else target.dtype != source.dtype:
-        return [f"{name}: {target.dtype} in the model, {source.dtype} in the seeds"]
-    return []
-
-
-def _renamed(
-    model: torch.nn.Module, state: Mapping[str, torch.Tensor], sources: Mapping[str, TensorInfo]
-) -> dict[str, str]:
-    """Name in the module -> name in the seeds.
-
-    In transformers a model with a head calls "model.layers..." what the model without it calls "layers..."; files of
-    either load into the other.
-    """
-    prefix = getattr(model, "base_model_prefix", "")
-    if not isinstance(prefix, str) or not prefix or any(
-        name in sources for name in state if name.startswith(f"{prefix}.")
-    ):
-        return {name: name for name in state}
-    if any(name.startswith(f"{prefix}.") for name in sources):
-        return {name: name if name in sources else f"{prefix}.{name}" for name in state}
-    return {name: name if name in sources else name.removeprefix(f"{prefix}.") for name in state}
-
-
-def _optional(model: torch.nn.Module) -> list[str]:
-    """Patterns of the names that the model's own library ignores when they are in a file."""
-    return [*(getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ())]
-
-
-def _own_seeds(state: Mapping[str, torch.Tensor], seeds: TensorSeeds) -> list[str]:
+def _refuse_own_seeds(model: torch.nn.Module, seeds: TensorSeeds) -> None:
     """A module that shares its memory with a seed cannot be loaded into, since the seed would change as well."""
     if isinstance(seeds, CheckpointSeeds):
-        return []  # files
-    places = {tensor.untyped_storage().data_ptr() for tensor in state.values() if tensor.numel()}
-    return [
-        f"{tensor.name}: is the same memory as that of {label}, which would be overwritten: fill a copy of the module"
-        for k, label in enumerate(seeds.all_labels)
-        for tensor in seeds.index.merged
-        if seeds.read(k, tensor.name, 0, 1).untyped_storage().data_ptr() in places
-    ]
+        return  # files
+    places = {tensor.untyped_storage().data_ptr() for tensor in model.state_dict().values() if tensor.numel()}
+    for k, label in enumerate(seeds.all_labels):
+        for tensor in seeds.index.merged:
+            if seeds.read(k, tensor.name, 0, 1).untyped_storage().data_ptr() in places:
+                raise MergeError(f"{tensor.name}: is the same memory as that of {label}, which would be overwritten: "
+                                 "fill a copy of the module.")  # fmt: skip
+
+
+def _forget_rescaling(model: torch.nn.Module) -> None:
+    """RWKV of transformers divides some weights of later layers when it runs, and remembers that it has."""
+    for part in model.modules():
+        if getattr(part, "layers_are_rescaled", False):
+            part.layers_are_rescaled = False  # type: ignore[assignment]

@@ -11,7 +11,10 @@ from typing import Any, final
 import attrs
 import torch
 
-from evoniche_torch.files import MergeError, ModelFolder, TensorIndex
+from evoniche import _log
+from evoniche_torch.files import MergeError, ModelFolder, TensorIndex, open_models
+from evoniche_torch.models.conversions import load_reports, trace_conversion
+from evoniche_torch.models.module_loader import find_difference
 
 __all__ = ["PretrainedModel", "load_pretrained"]
 
@@ -48,26 +51,67 @@ def load_pretrained(
 
     Raises:
         MergeError: The folder is a bare file, which does not name its model; the library lacks the class; or the
-            library fails, whose message follows.
+            library fails, whose message follows; or it makes other numbers of its files than `load_into` would.
         ImportError: The library is not installed.
     """
     if folder.kind == "file":
         raise MergeError(f"{folder.path} is a bare file, which does not say what model it belongs to: give folders "
                          "with a config.json, or merge in Python, with CheckpointScorer on a module of your own.")
-    load = _transformers if folder.kind == "transformers" else _diffusers
-    try:
-        with _bars(folder.kind, progress):
-            whole = load(folder, dtype or _dtype_of(index), trust_remote_code)
+    library = "transformers" if folder.kind == "transformers" and folder.component is None else "diffusers"
+    load = _transformers if library == "transformers" else _diffusers
+    with load_reports() as reports:
+        try:
+            with _bars(library, progress):
+                whole = load(folder, dtype or _dtype_of(index), trust_remote_code)
+            module = getattr(whole, folder.component) if folder.component else whole
+            module.eval()
+            _untie(module, index)
+            _check(folder, index, module)
             whole.to(device)
-    except (ImportError, MergeError):
-        raise
-    except Exception as error:
-        hint = " (--trust-remote-code)" if "trust_remote_code" in str(error) else ""
-        text = f"{folder.path}: {folder.kind} cannot load it{hint}: {error or type(error).__name__}"
-        raise MergeError(text) from error
-    module = getattr(whole, folder.component) if folder.component else whole
-    module.eval()
+        except (ImportError, MergeError):
+            raise
+        except Exception as error:
+            hint = " (--trust-remote-code)" if "trust_remote_code" in str(error) else ""
+            text = f"{folder.path}: {library} cannot load it{hint}: {error or type(error).__name__}"
+            raise MergeError("\n".join([text, *reports])) from error
     return PretrainedModel(whole, module)
+
+
+def _untie(module: torch.nn.Module, index: TensorIndex) -> None:
+    """Part weights that are equal in the first model alone: loaded from it they are tied, which merges are not."""
+    first: dict[tuple[int, torch.Size], str] = {}
+    twins: dict[str, str] = {}
+    for name, tensor in module.named_parameters(remove_duplicate=False):
+        other = first.setdefault((tensor.data_ptr(), tensor.shape), name)
+        if other != name and tensor.numel():
+            twins[name] = other
+    targets = trace_conversion(module, index).targets if twins else {}
+    for name, other in twins.items():
+        if name in targets and other in targets and targets[name].pieces != targets[other].pieces:
+            path, _, last = name.rpartition(".")
+            owner = module.get_submodule(path)
+            tied = getattr(owner, last)
+            setattr(owner, last, torch.nn.Parameter(tied.detach().clone(), requires_grad=tied.requires_grad))
+            _log.warning("{} and {} are equal in the first model and differ in others: they are not tied in merges.",
+                           name, other)  # fmt: skip
+
+
+def _check(folder: ModelFolder, index: TensorIndex, module: torch.nn.Module) -> None:
+    """Compare what the library has loaded with what `load_into` would write for the first seed.
+
+    Raises:
+        MergeError: They differ; the message names a tensor.
+    """
+    _, (weights,) = open_models(
+        [folder.path], component=folder.component, variant=folder.variant, allow_torch_files=True
+    )
+    try:
+        if (name := find_difference(module, index, weights.read)) is not None:
+            raise MergeError(f"{folder.path}: {name} is not in the {type(module).__name__} as it is in the file, "
+                             "though its library seems to do nothing but move numbers: merges of such models cannot be "
+                             "scored.")  # fmt: skip
+    finally:
+        weights.close()
 
 
 def _transformers(folder: ModelFolder, dtype: torch.dtype, trust_remote_code: bool) -> Any:

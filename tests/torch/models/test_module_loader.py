@@ -3,7 +3,7 @@
 import pytest
 import torch
 from merged_models import assert_equal, expected, some_recipe
-from tiny_models import llama, llama_folder, numbers, plain_folder, unet, unet_folder
+from tiny_models import llama, llama_folder, log, numbers, plain_folder, unet, unet_folder
 from torch import nn
 
 from evoniche import Recipe, Recipes
@@ -119,13 +119,21 @@ def test_tensors_that_a_library_leaves_aside():
     old = [{**llama(k).state_dict(), "model.layers.0.rotary_emb.inv_freq": torch.ones(4)} for k in range(2)]
     bank = ModuleSeeds(old)
     live = llama(2)
-    with pytest.raises(MergeError, match="inv_freq: in the seeds, missing in the model"):
-        load_into(live, some_recipe(bank), bank)
-    live._keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq"]
-    load_into(live, some_recipe(bank), bank)
+    with log() as messages:
+        for _ in range(2):
+            load_into(live, some_recipe(bank), bank)
+    assert len(messages) == 1
+    assert "1 tensors of the files are no part of a LlamaForCausalLM" in messages[0]
+    assert "layers.0.rotary_emb.inv_freq" in messages[0]
     wanted = expected(bank, some_recipe(bank))
     del wanted["model.layers.0.rotary_emb.inv_freq"]
     assert_equal(dict(live.state_dict()), wanted)
+
+
+def test_a_module_without_a_library_leaves_nothing_aside():
+    bank = ModuleSeeds([{"weight": torch.ones(1, 2), "bias": torch.ones(1), "more": torch.ones(1)}])
+    with pytest.raises(MergeError, match="more: in the seeds, missing in the model"):
+        load_into(nn.Linear(2, 1), some_recipe(bank, 1), bank)
 
 
 def test_all_that_does_not_fit_is_said_before_anything_changes():
