@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge rejection kills digits tiny-llm niching clean
+.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge architectures rejection kills digits tiny-llm niching clean
 
 # The main job, small: both starts of the digits experiment, M2N2 against a plain GA.
 demo: .venv/.demo
@@ -59,6 +59,10 @@ bench-merge: .venv/.bench
 	$(PYTHON) -m venv build/mergekit
 	build/mergekit/bin/python -m pip --disable-pip-version-check install --quiet mergekit==0.1.5 torch==2.13.0
 	$(BIN)/python tests/benchmarks/checkpoints.py build/bench build/mergekit/bin/mergekit-yaml
+
+# What docs/architectures.md publishes: two tiny models of each architecture merged and loaded; ten minutes.
+architectures: .venv/.test
+	$(BIN)/python tests/torch/architectures/architecture_table.py
 
 # What early rejection spares: whole runs with and without it; ten minutes.
 rejection: .venv/.bench
