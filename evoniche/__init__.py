@@ -17,7 +17,7 @@ from evoniche.crossovers import (
     SplitSlerpCrossover,
     UniformCrossover,
 )
-from evoniche.evolution import Evolution, Result, Store, StoreError
+from evoniche.evolution import Evolution, Failures, Result, ScorerError, Store, StoreError, WorkerPool
 from evoniche.functional import Chromosomes
 from evoniche.genomes import BinaryGenome, IntegerGenome, ObjectGenome, PermutationGenome, RealGenome
 from evoniche.mates import (
@@ -59,7 +59,7 @@ from evoniche.roles import (
     Selector,
     Sharing,
 )
-from evoniche.scorers import ByCaseScorer, RecordedScorer, SingleScorer
+from evoniche.scorers import ByCaseScorer, RecordedScorer, SingleScorer, WorkerScorer
 from evoniche.selectors import (
     DalexSelector,
     DownsampledLexicaseSelector,
@@ -106,6 +106,7 @@ __all__ = [
     "EpsilonLexicaseSelector",
     "Evolution",
     "ExplicitSharing",
+    "Failures",
     "GaussianMutation",
     "GenerationalReplacement",
     "Genome",
@@ -145,6 +146,7 @@ __all__ = [
     "Result",
     "RouletteSelector",
     "Scorer",
+    "ScorerError",
     "SeedBank",
     "Selector",
     "Sharing",
@@ -160,6 +162,8 @@ __all__ = [
     "UniformCrossover",
     "UniformMateSelector",
     "UniformSelector",
+    "WorkerPool",
+    "WorkerScorer",
     "WorstReplacement",
     "enable_logging",
     "functional",

@@ -49,13 +49,16 @@ def list_runs(file: Path) -> None:
 @_FILE
 @_NAME
 def show(file: Path, name: str | None) -> None:
-    """Show what identifies a run in FILE, and how far it has come."""
+    """Show what identifies a run in FILE, how far it has come, and which attempts to score a child have failed."""
     with _errors():
         store = _store(file, name)
+        failed = store.failures()
         about, row = store.about(), next(row for row in store.runs() if row["name"] == store.name)
     click.echo(f"{row['told']} of {row['asked']} children told in {row['seconds']:.1f} s, best {row['best']:.6g}")
     for key, value in about.items():
         click.echo(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+    for child, attempt, summary in zip(*(failed[name] for name in ("id", "attempt", "summary")), strict=True):
+        click.echo(f"child {child}, attempt {attempt} failed: {summary}")
 
 
 @runs.command()
@@ -68,7 +71,8 @@ def show(file: Path, name: str | None) -> None:
 def export(file: Path, name: str | None, table: str, out: Path | None) -> None:
     """Write a table of a run in FILE.
 
-    "history" has a row for each record, "members" for each member alive, with its scores, and "lineage" for each child.
+    "history" has a row for each record, "members" for each member alive, with its scores, "lineage" for each child,
+    and "failures" for each attempt to score one that has failed.
     "phylogeny" is the lineage in the columns of the ALife data standard, and "matriline" the same with first parents
     alone, for programs that know one parent (phylotrackpy).
     """

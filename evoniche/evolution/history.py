@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evoniche import functional
 from evoniche.batches import G
+from evoniche.evolution.underway import Underway
 from evoniche.population import Individual, Population
 
 __all__ = ["COLUMNS", "History", "Result", "describe"]
@@ -31,6 +32,8 @@ class History:
         """Scores that all runs have looked at: children x cases, less those that were spared."""
         self.spared = 0
         """Scores that the children told last were spared."""
+        self.underway = Underway()
+        """What is known of children that are open."""
         self.recorder: Any = None
         """Who writes rows down before they are added (`storage.Recorder`), if anybody."""
 
@@ -102,3 +105,9 @@ class Result(Generic[G]):
     end."""
     scored: int = 0
     """Scores that all runs have looked at: children x cases, less those that `run(reject_early=...)` has spared."""
+
+    @classmethod
+    def of(cls, evolution: Any, history: History, stopped: str) -> Result[G]:
+        """What an evolution has reached, with its history."""
+        population, told = evolution.population.snapshot(), evolution.evaluations
+        return cls(evolution.best, population, told, history.columns(), stopped, history.scored)

@@ -114,6 +114,10 @@ class Books:
         """The first n children that are open, or all; None when there are none."""
         return self.look(lambda: self._pending.first(n) if self._pending else None)
 
+    def open_ids(self) -> list[int]:
+        """The ids of the open children."""
+        return self.look(self._pending.ids)
+
     def find(self, children: Any, ledger: Ledger) -> tuple[Offspring, list[int]]:
         """Children that are open, as `ask` returned them or by their ids, and their ids.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any, Generic, Literal, final
 
 import numpy as np
@@ -13,6 +14,7 @@ from evoniche.batches import Batch, G, conform, take
 from evoniche.evolution import parts as kinds
 from evoniche.evolution.breeding import breed, first_genomes
 from evoniche.evolution.budget import Budget
+from evoniche.evolution.failures import Failures
 from evoniche.evolution.history import History, Result
 from evoniche.evolution.ledger import Books, Ledger, better
 from evoniche.evolution.parts import Parts
@@ -20,6 +22,7 @@ from evoniche.evolution.rehearsal import rehearse_on_genomes, rehearse_on_scores
 from evoniche.evolution.rejection import Rejection
 from evoniche.evolution.run import OneAtATime, Run, warn_of_nothing
 from evoniche.evolution.storage import StoreLike, recording
+from evoniche.evolution.workers import dispatcher
 from evoniche.population import NOBODY, Individual, Offspring, Population
 from evoniche.randomness import fresh_seed, generator
 from evoniche.roles import Genome
@@ -107,9 +110,8 @@ class Evolution(Generic[G]):
     def ask(self, n: int | None = None) -> Offspring:
         """Make children to be scored.
 
-        The initial genomes come first. They are never mixed with children, so the ask that ends them may return fewer
-        than n. The first ask tries the operators on the first genomes: one that cannot work on them fails here, and not
-        after all of them are scored.
+        The initial genomes come first, never mixed with children, so the ask that ends them may return fewer than n.
+        The first ask tries the operators on them: one that cannot work on them fails here, before any is scored.
 
         Args:
             n: How many; `batch_size` when None.
@@ -134,8 +136,7 @@ class Evolution(Generic[G]):
             scores: Shape (n, cases): finite, never negative, higher is better.
 
         Raises:
-            ValueError: An id that is unknown or told already, scores of the wrong shape, dtype or value, genomes of
-                another shape than the initial ones, or a replacement that leaves too many members or none.
+            ValueError: An id that cannot be told, wrong scores or genomes, or too many or no survivors.
         """
         self._books.at_once(lambda ledger: self._told(ledger, children, scores))
 
@@ -164,6 +165,11 @@ class Evolution(Generic[G]):
         record_every: int | None = None,
         coverage_threshold: float = 0.5,
         store: StoreLike | None = None,
+        failures: Failures | None = None,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        ordered: bool | int = False,
+        breed: Literal["here", "worker"] = "here",
         reject_early: bool | int = False,
         progress: bool = True,
     ) -> Result[G]:
@@ -183,6 +189,11 @@ class Evolution(Generic[G]):
             record_every: Evaluations from one record of the history to the next; `population_size` when None.
             coverage_threshold: From which score on a case counts as solved in the history's coverage and entropy.
             store: A file in which all of the run is kept, and from which the same script goes on (`Store`).
+            failures: What becomes of a child whose scoring fails; it ends the run when None (docs/running.md).
+            workers: Score so many batches at a time, in processes of this machine, or by the executor.
+            executor: Anything with the interface of `concurrent.futures.Executor`.
+            ordered: Tell in the order of asks, with so many open (as many as workers when True), not as they come back.
+            breed: Where crossover and mutation are at work: here, or beside the scorer in the worker.
             reject_early: Stop scoring children that are certain to leave, block by block of cases (docs/rejection.md).
             progress: Show a bar on standard error.
 
@@ -190,11 +201,7 @@ class Evolution(Generic[G]):
             The result so far. When a scorer or callback raises, `result()` still has it.
 
         Raises:
-            ValueError: No budget, no scorer, scores that `tell` refuses, parts that `reject_early` cannot judge, or a
-                metric named as a column that the history has.
-
-        Warns:
-            UserWarning: The budget was spent before the run began, so there was nothing to do.
+            ValueError: No budget or scorer, scores that `tell` refuses, what cannot go together, or a column twice.
         """
         if self.parts.scorer is None:
             raise ValueError("run needs Evolution(scorer=...); without one, score the children of ask() yourself.")
@@ -203,7 +210,8 @@ class Evolution(Generic[G]):
         with self._runs, recording(self, store):
             told, scored = self.evaluations, self._history.scored
             budget = Budget.of(told, evaluations, total, seconds, target, callbacks, scores, scored)
-            run = Run(self, self._history, budget, callbacks, metrics or {}, every, coverage_threshold, rejection)
+            how = dispatcher(self, failures, rejection, workers, executor, ordered, breed)
+            run = Run(self, self._history, budget, callbacks, metrics or {}, every, coverage_threshold, rejection, how)
             stopped = run.go(lambda n: self._books.first(n) or self.ask(n), progress)
         if store is None and self.evaluations == told:
             warn_of_nothing(told, stopped)
@@ -211,12 +219,7 @@ class Evolution(Generic[G]):
 
     def result(self, stopped: str = "") -> Result[G]:
         """What has been reached so far."""
-        return self._books.look(
-            lambda: Result(
-                self.best, self.population.snapshot(), self.evaluations, self._history.columns(), stopped,
-                self._history.scored,
-            )
-        )  # fmt: skip
+        return self._books.look(lambda: Result.of(self, self._history, stopped))
 
     def _asked(self, ledger: Ledger, n: int) -> tuple[Ledger, Offspring]:
         rng = generator(self.seed, ledger.asks)
@@ -249,10 +252,8 @@ class Evolution(Generic[G]):
         change = population.begin()
         self.parts.replacement.replace(population, offspring)
         if not 0 < len(population) <= population.limit:
-            raise ValueError(
-                f"a replacement must leave from 1 to {population.limit} members, "
-                f"got {len(population)} from {self.parts.replacement!r}."
-            )
+            raise ValueError(f"a replacement must leave from 1 to {population.limit} members, got {len(population)} "
+                             f"from {self.parts.replacement!r}.")
         evaluations = ledger.evaluations + len(ids)
         return Ledger(ledger.asks, ledger.given, evaluations, best, None, tuple(ids), offspring, change), None
 

@@ -25,6 +25,10 @@ class Pending:
     def __len__(self) -> int:
         return len(self._open)
 
+    def ids(self) -> list[int]:
+        """The ids of the open children, in the order in which they were asked for."""
+        return list(self._open)
+
     def follow(self, opened: Offspring | None, closed: Iterable[int]) -> None:
         """Open children and close others; nothing changes when it is done twice."""
         if opened is not None:

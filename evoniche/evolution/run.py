@@ -19,6 +19,7 @@ from evoniche.evolution.budget import Budget
 from evoniche.evolution.history import COLUMNS, History, describe
 from evoniche.evolution.interrupts import Interrupts
 from evoniche.evolution.rejection import Rejection
+from evoniche.evolution.workers import Dispatcher, Done
 from evoniche.population import Offspring
 
 __all__ = ["OneAtATime", "Run", "warn_of_nothing"]
@@ -58,6 +59,7 @@ class Run:
     record_every: int
     coverage_threshold: float = attrs.field()
     rejection: Rejection | None = None
+    dispatcher: Dispatcher | None = None
     _interrupts: Interrupts = attrs.field(factory=Interrupts, init=False)
 
     @metrics.validator
@@ -96,6 +98,10 @@ class Run:
                 _log.warning("interrupted after {} evaluations", self.evolution.evaluations)
                 with suppress(KeyboardInterrupt):  # a second one does without the last record
                     self._record(bar)
+            finally:
+                if self.dispatcher is not None:
+                    with suppress(KeyboardInterrupt), self._interrupts:
+                        self.dispatcher.close()
         _log.info("stopped by {} after {} evaluations", stopped, self.evolution.evaluations)
         return stopped
 
@@ -105,14 +111,13 @@ class Run:
         if self.history.recorder is not None:
             self._record_if_due(bar)  # a run that was killed may not have come to it
         while not (stopped := budget.spent(evolution.evaluations, self._best, self.history.scored)):
-            children = next_children(budget.step(evolution.evaluations, evolution.batch_size))
-            scores, spared = self._score(children)
-            self.history.seconds, self.history.spared = time.monotonic() - start, spared
-            with self._interrupts:  # what was paid for is kept: Ctrl-C waits for the end of the tell
-                evolution.tell(children, scores)
-                self.history.scored += len(children) * evolution.population.scores.shape[1] - spared
+            told = evolution.evaluations
+            done = self._next(next_children)
             self.history.seconds = time.monotonic() - start
-            bar.update(len(children))
+            with self._interrupts:  # what was paid for is kept: Ctrl-C waits for the end of the tell
+                self._tell(done)
+            self.history.seconds = time.monotonic() - start
+            bar.update(evolution.evaluations - told)
             self._record_if_due(bar)
             # All are called, also after one has asked for an end.
             if sum(bool(callback(evolution)) for callback in self.callbacks):
@@ -123,6 +128,24 @@ class Run:
     def _best(self) -> float:
         """The score of the best solution ever told."""
         return self.evolution.best.score if self.evolution.best else -np.inf
+
+    def _next(self, next_children: Callable[[int], Offspring]) -> Done:
+        """What is to be told next."""
+        evolution, budget = self.evolution, self.budget
+        if self.dispatcher is not None:
+            return self.dispatcher.next(lambda n: budget.step(evolution.evaluations + n, evolution.batch_size))
+        children = next_children(budget.step(evolution.evaluations, evolution.batch_size))
+        scores, spared = self._score(children)
+        return Done(attrs.evolve(children, scores=scores), spared=spared)
+
+    def _tell(self, done: Done) -> None:
+        evolution, history = self.evolution, self.history
+        history.spared, history.underway.work = done.spared, done.work
+        if done.scored is not None:
+            evolution.tell(done.scored, done.scored.scores)
+            history.scored += len(done.scored) * evolution.population.scores.shape[1] - done.spared
+        if done.lost:
+            evolution.give_up(done.lost, count=done.counts)
 
     def _score(self, children: Offspring) -> tuple[Any, int]:
         """Scores of children, and how many of them were spared."""

@@ -26,7 +26,8 @@ from evoniche.evolution.storage.errors import StoreError, named
 
 __all__ = ["Database", "Event", "RunRow"]
 
-_VERSION = 1
+_VERSION = 2
+"""2 has two more kinds of events, "failure" and "arrival"; the tables are those of 1."""
 _APPLICATION = 0x45766F4E  # "EvoN", by which `file` and other programs know it
 _PATIENCE = 30.0  # seconds that a transaction waits for that of another run
 
@@ -38,7 +39,7 @@ _TABLES = {
     "genomes": "CREATE TABLE genomes (run INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL, "
     "digest BLOB NOT NULL, PRIMARY KEY (run, number))",
 }
-KINDS = ("ask", "tell", "give up", "record")
+KINDS = ("ask", "tell", "give up", "record", "failure", "arrival")
 
 
 @final
@@ -62,11 +63,11 @@ class RunRow:
 @final
 @attrs.frozen(eq=False)
 class Event:
-    """One call of ask, tell or give_up, or one record of the history."""
+    """One call of ask, tell or give_up, a record of the history, an attempt that failed, or scores not told yet."""
 
     number: int
     kind: str
-    """ "ask", "tell", "give up" or "record"."""
+    """One of `KINDS`."""
     seconds: float
     """How long the run had taken."""
     blob: bytes = attrs.field(repr=False)
@@ -253,6 +254,9 @@ class Database:
             raise StoreError(f"{self.path}: it is no store of evoniche: give the name of another file.")
         if write:
             self._use_log()
+            if version < _VERSION:  # what is in it is the same; an older evoniche is to refuse what follows
+                with self._transaction():
+                    self._connection.execute(f"PRAGMA user_version = {_VERSION}")
 
     def _use_log(self) -> None:
         """Switch to SQLite's write-ahead log, which needs a moment in which nobody else is at work."""

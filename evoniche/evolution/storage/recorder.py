@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from evoniche.batches import Batch, take
+from evoniche.evolution.failures import Failure
 from evoniche.evolution.ledger import Ledger
 from evoniche.evolution.storage.blobs import pack
 from evoniche.evolution.storage.database import Database, Event, RunRow
@@ -77,6 +78,25 @@ class Recorder:
             data = {"ids": np.array(after.closed), "counted": counted, "priced": priced}
             self._append("give up", data, None, self._is(after), lambda: None)
 
+    def failure(self, child: int, number: int, failure: Failure, worker: str, seconds: float) -> None:
+        """Write an attempt that failed; see `Underway.fail`."""
+        attempts = self._evolution._history.underway.attempts
+        data = {
+            "ids": np.array([child]), "attempt": number, "summary": _text(failure.summary),
+            "traceback": _text(failure.traceback), "worker": worker, "took": float(seconds),
+            "priced": self._evolution.population.priced,
+        }  # fmt: skip
+        self._append("failure", data, None, lambda: attempts.get(child) == number, lambda: None)
+
+    def arrival(self, child: Offspring) -> None:
+        """Write the scores of a child that is not told yet; see `Underway.keep`."""
+        arrived, name = self._evolution._history.underway.arrived, int(child.ids[0])
+        packed = self._changed(child, warns=False)
+        if packed is None and not self._is_same(child)[0]:
+            return  # its genome cannot be stored, so it will be scored again
+        data = {"ids": child.ids, "scores": child.scores, "ask": child.ask, "priced": self._evolution.population.priced}
+        self._append("arrival", data, packed, lambda: name in arrived, lambda: None)
+
     def record(self, row: Mapping[str, float]) -> None:
         """Write a row of the history; see `History.record`."""
         history = self._evolution._history
@@ -93,9 +113,10 @@ class Recorder:
 
     def _ask(self, after: Ledger, children: Offspring, priced: bool) -> None:
         given = len(self._evolution._initial)
-        made = int(children.ids[0]) >= given and self._genomes  # the first genomes are there anyway
+        bred = int(children.ids[0]) not in self._evolution._history.underway.unbred
+        made = int(children.ids[0]) >= given and bred and self._genomes  # the first genomes are there anyway
         packed = pack_genomes(self._evolution.parts.genome, children.genomes) if made else None
-        data = {"parents": children.parents, "priced": priced}
+        data = {"parents": children.parents, "priced": priced} | ({} if bred else {"unbred": True})
         self._remember(children)  # as they are now: a scorer may change them in place
         self._append("ask", data, packed, self._is(after), lambda: None)
 
@@ -107,7 +128,7 @@ class Recorder:
         history = self._evolution._history
         data = {
             "ids": told.ids, "scores": told.scores, "means": means, "left": left, "ask": told.ask, "priced": priced,
-            "scored": history.scored, "spared": history.spared,
+            "scored": history.scored, "spared": history.spared, **history.underway.work,
         }
 
         def done() -> None:
@@ -122,13 +143,22 @@ class Recorder:
         books = self._evolution._books
         return lambda: books.ledger is after
 
-    def _changed(self, told: Offspring) -> Mapping[str, Any] | None:
+    def _is_same(self, told: Offspring) -> list[bool]:
+        """Whether each genome is what it was when it was asked for; what was not bred then is not."""
+        unbred = self._evolution._history.underway.unbred
+        return [
+            child not in unbred and self._print(told.genomes, i) == self._prints.get(child)
+            for i, child in enumerate(told.ids.tolist())
+        ]
+
+    def _changed(self, told: Offspring, warns: bool = True) -> Mapping[str, Any] | None:
         """The genomes of these children if one of them is not what it was when it was asked for."""
-        same = [self._print(told.genomes, i) == self._prints.get(child) for i, child in enumerate(told.ids.tolist())]
-        if all(same):
+        same = self._is_same(told)
+        unbred = int(told.ids[0]) in self._evolution._history.underway.unbred
+        if all(same) or (unbred and not self._genomes):  # what was bred elsewhere can be bred again
             return None
         packed = pack_genomes(self._evolution.parts.genome, told.genomes)
-        if packed is None and not self._warned:
+        if packed is None and warns and not unbred and not self._warned:
             self._warned = True
             warnings.warn(
                 f"the scorer seems to have changed child {int(told.ids[same.index(False)])}, and its genome cannot be "
@@ -147,7 +177,7 @@ class Recorder:
         event = Event.of(self.number + 1, kind, seconds, pack(data), self.digest)
         genomes = None if packed is None else pack(packed)
         self._unsure = (event, happened, done)
-        sync = kind in ("tell", "give up")
+        sync = kind in ("tell", "give up", "arrival")
         self._database.append(self._run, event, self.digest, genomes, instead=instead, sync=sync)
 
     def _confirm(self) -> bytes | None:
@@ -180,3 +210,8 @@ class Recorder:
         except Exception:
             return b""  # not to be told
         return blake2b(file.getvalue(), digest_size=16).digest()
+
+
+def _text(text: str) -> str:
+    """Text as an array of text can hold it."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\\0")

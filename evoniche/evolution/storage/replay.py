@@ -20,6 +20,8 @@ from evoniche import _log
 from evoniche.batches import Batch, conform
 from evoniche.evolution.storage.database import Database, RunRow
 from evoniche.evolution.storage.errors import StoreError
+from evoniche.evolution.workers.breeding import Variation, ask_unbred, unbred
+from evoniche.population import Offspring
 from evoniche.roles import Crossover, Mutation
 
 __all__ = ["replay"]
@@ -44,7 +46,7 @@ def replay(evolution: Any, database: Database, run: RunRow) -> None:
             data = event.data()
             if data["priced"] and len(evolution.population):
                 _ = evolution.population.fitness  # somebody had asked for it, and a sharing may learn when asked
-            {"ask": _ask, "tell": _tell, "give up": _give_up, "record": _record}[event.kind](evolution, data, genomes)
+            _STEPS[event.kind](evolution, data, genomes)
         except StoreError as error:
             raise StoreError(f"{database.path}: event {event.number} of the run {run.name!r}: {error}") from error
         except Exception as error:
@@ -62,7 +64,7 @@ def _ask(evolution: Any, data: Arrays, genomes: Arrays | None) -> None:
     if genomes is not None:
         evolution.parts = _with_given(parts, _unpack(evolution, genomes, len(parents)))
     try:
-        children = evolution.ask(len(parents))
+        children = ask_unbred(evolution, len(parents)) if "unbred" in data else evolution.ask(len(parents))
     finally:
         evolution.parts = parts
     if not np.array_equal(children.parents, parents):
@@ -76,19 +78,43 @@ def _tell(evolution: Any, data: Arrays, genomes: Arrays | None) -> None:
     books = evolution._books
     children, ids = books.look(lambda: books.find(data["ids"], books.ledger))
     children = attrs.evolve(children, ask=int(data["ask"]))
-    if genomes is not None:
-        children = attrs.evolve(children, genomes=_unpack(evolution, genomes, len(ids)))
-    evolution.tell(children, data["scores"])
+    evolution.tell(_as_told(evolution, children, genomes), data["scores"])
+    evolution._history.underway.forget(ids)
     if "scored" in data:  # a store of an earlier version does not count
         evolution._history.scored = int(data["scored"]) + data["scores"].size - int(data["spared"])
 
 
+def _as_told(evolution: Any, children: Offspring, genomes: Arrays | None) -> Offspring:
+    """Children with the genomes that were told: those that are stored, or that are bred again."""
+    if genomes is not None:
+        return attrs.evolve(children, genomes=_unpack(evolution, genomes, len(children)))
+    pairs = unbred(evolution, children)
+    return children if pairs is None else attrs.evolve(children, genomes=pairs.breed(Variation.of(evolution)))
+
+
 def _give_up(evolution: Any, data: Arrays, _: Arrays | None) -> None:
     evolution.give_up(data["ids"], count=bool(data["counted"]))
+    evolution._history.underway.forget(data["ids"].tolist())
+
+
+def _failure(evolution: Any, data: Arrays, _: Arrays | None) -> None:
+    evolution._history.underway.attempts[int(data["ids"][0])] = int(data["attempt"])
+
+
+def _arrival(evolution: Any, data: Arrays, genomes: Arrays | None) -> None:
+    books = evolution._books
+    child, ids = books.look(lambda: books.find(data["ids"], books.ledger))
+    child = attrs.evolve(_as_told(evolution, child, genomes), ask=int(data["ask"]), scores=data["scores"])
+    evolution._history.underway.arrived[ids[0]] = child
 
 
 def _record(evolution: Any, data: Arrays, _: Arrays | None) -> None:
     evolution._history.record({name[1:]: float(value) for name, value in data.items() if name.startswith("_")})
+
+
+_STEPS = {
+    "ask": _ask, "tell": _tell, "give up": _give_up, "record": _record, "failure": _failure, "arrival": _arrival,
+}  # fmt: skip
 
 
 def _unpack(evolution: Any, arrays: Arrays, n: int) -> Batch:

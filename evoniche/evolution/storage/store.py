@@ -123,17 +123,26 @@ class Store:
 
         Returns:
             Columns of shape (children,): "id", "first_parent", "mate" (-1 for none), "ask", "score" (NaN while none is
-            told), and, in evaluations told at that moment, "asked", "told" and "left" (-1 if that has not happened).
+            told), and, in evaluations told at that moment, "asked", "told" and "left" (-1 if that has not happened);
+            of children scored by workers also "attempts", "worker" (machine and process) and "seconds" (else NaN).
         """
         return self.table("lineage")
+
+    def failures(self) -> Arrays:
+        """All attempts to score a child that have failed; see `Failures`.
+
+        Returns:
+            Columns of shape (attempts,): "id", "attempt" (from 1), "seconds", "summary", "worker" and "traceback".
+        """
+        return self.table("failures")
 
     def table(self, name: str) -> Arrays:
         """A table by its name: one of the above, or a phylogeny in the columns of the ALife data standard.
 
         Args:
-            name: "history", "members", "lineage", "scores" (of all children, also of those that have left; cases that
-                early rejection has spared are 0), "phylogeny", or "matriline", the tree of first parents, for programs
-                that know one parent alone (phylotrackpy).
+            name: "history", "members", "lineage", "failures", "scores" (of all children, also of those that have left;
+                cases that early rejection has spared are 0), "phylogeny", or "matriline", the tree of first parents,
+                for programs that know one parent alone (phylotrackpy).
 
         Raises:
             ValueError: Another name.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evoniche.evolution.storage.database import Database, Event, RunRow
 
-__all__ = ["TABLES", "flat", "history", "lineage", "members", "phylogeny", "scores", "summary"]
+__all__ = ["TABLES", "failures", "flat", "history", "lineage", "members", "phylogeny", "scores", "summary"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -30,6 +30,7 @@ def lineage(database: Database, run: RunRow) -> Arrays:
     asked: list[int] = []
     told: dict[int, tuple[int, float]] = {}
     left: dict[int, int] = {}
+    work: dict[int, tuple[int, str, float]] = {}
     time = 0
     for event, data in _events(database, run):
         if event.kind == "ask":
@@ -40,6 +41,9 @@ def lineage(database: Database, run: RunRow) -> Arrays:
             time += len(data["ids"])
             told.update((child, (time, mean)) for child, mean in zip(data["ids"].tolist(), data["means"], strict=True))
             left.update((child, time) for child in data["left"].tolist())
+            if "took" in data:  # it was scored by workers, or might have failed
+                rows = zip(data["attempts"].tolist(), data["worker"].tolist(), data["took"].tolist(), strict=True)
+                work.update(zip(data["ids"].tolist(), rows, strict=True))
         elif event.kind == "give up":
             time += len(data["ids"]) * bool(data["counted"])
             left.update((child, time) for child in data["ids"].tolist())
@@ -54,6 +58,21 @@ def lineage(database: Database, run: RunRow) -> Arrays:
         "asked": np.array(asked, dtype=np.int64),
         "told": np.array([told[child][0] if child in told else -1 for child in ids], dtype=np.int64),
         "left": np.array([left.get(child, -1) for child in ids], dtype=np.int64),
+        "attempts": np.array([work[child][0] if child in work else 1 for child in ids], dtype=np.int64),
+        "worker": np.array([work[child][1] if child in work else "" for child in ids], dtype=np.str_),
+        "seconds": np.array([work[child][2] if child in work else np.nan for child in ids], dtype=np.float64),
+    }
+
+
+def failures(database: Database, run: RunRow) -> Arrays:
+    """Attempts that have failed; see `Store.failures`."""
+    rows = [data for event, data in _events(database, run) if event.kind == "failure"]
+    texts = ("summary", "worker", "traceback")
+    return {
+        "id": np.array([data["ids"][0] for data in rows], dtype=np.int64),
+        "attempt": np.array([data["attempt"] for data in rows], dtype=np.int64),
+        "seconds": np.array([data["took"] for data in rows], dtype=np.float64),
+        **{name: np.array([str(data[name]) for data in rows], dtype=np.str_) for name in texts},
     }
 
 
@@ -125,6 +144,7 @@ TABLES: dict[str, Callable[[Database, RunRow], Arrays]] = {
     "members": members,
     "scores": scores,
     "lineage": lineage,
+    "failures": failures,
     "phylogeny": phylogeny,
     "matriline": partial(phylogeny, mates=False),
 }
@@ -157,6 +177,10 @@ _SHAPES = {
     "ask": {"parents": (2, "i")},
     "tell": {"ids": (1, "i"), "means": (1, "f"), "left": (1, "i"), "scores": (2, "f")},
     "give up": {"ids": (1, "i"), "counted": (0, "b")},
+    "failure": {
+        "ids": (1, "i"), "attempt": (0, "i"), "took": (0, "f"), "summary": (0, "U"), "worker": (0, "U"),
+        "traceback": (0, "U"),
+    },
 }
 
 
@@ -167,5 +191,7 @@ def _check(kind: str, data: Arrays) -> None:
             raise ValueError(f"{name} is of {array.dtype} and shape {array.shape}")
     if kind == "tell" and not len(data["ids"]) == len(data["means"]) == len(data["scores"]) > 0:
         raise ValueError("scores are not one row for each child")
+    if kind == "failure" and len(data["ids"]) != 1:
+        raise ValueError("a failure is not of one child")
     if kind == "record" and any(array.ndim for array in data.values()):
         raise ValueError("a row of the history is not of numbers")
