@@ -75,6 +75,7 @@ from evoniche import (
     UniformCrossover,
     UniformMateSelector,
     UniformSelector,
+    WorkerScorer,
     WorstReplacement,
 )
 from evoniche.randomness import generator
@@ -165,6 +166,10 @@ def larger_than_thresholds(genomes):
     return genomes[:, :1] > np.linspace(-1, 1, 5)
 
 
+def thresholds_on(device):
+    return larger_than_thresholds
+
+
 def thresholds_by_case(genomes, cases):
     return larger_than_thresholds(genomes)[:, cases % 5]
 
@@ -196,6 +201,7 @@ SCORERS = [
     (larger_than_thresholds, SINGLES),
     (ByCaseScorer(thresholds_by_case, cases=9), REALS),
     (RecordedScorer(larger_than_thresholds, RealGenome(9)), REALS),
+    (WorkerScorer(thresholds_on), REALS),
 ]
 SHARINGS = [
     (RawSharing(), None),
