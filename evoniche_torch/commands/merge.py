@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
-from evoniche import Chromosomes, Recipes, Result, StoreError, _log
+from evoniche import Chromosomes, Recipes, Result, StoreError, WorkerScorer, _log
 from evoniche_torch.commands.merge_config import config_text
 from evoniche_torch.commands.merge_options import SectionedCommand, merge_options
 from evoniche_torch.commands.merge_output import describe_result, write_merge
@@ -18,6 +19,7 @@ from evoniche_torch.commands.merge_plan import describe_plan
 from evoniche_torch.commands.merge_run import MergeRun, Trial
 from evoniche_torch.commands.merge_setup import find_device, load_model, open_seeds, read_all_tasks
 from evoniche_torch.commands.merge_store import MergeStore
+from evoniche_torch.commands.merge_workers import MergeFactory, workers
 from evoniche_torch.files import model_paths, split_adapter
 from evoniche_torch.models import chromosomes
 from evoniche_torch.output import (
@@ -74,9 +76,9 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any], config: str) -> No
         trial = run.trial()
         if kept is None:
             plan = {name: options[name] for name in ("evaluations", "warmup", "population", "split_point", "dtype")}
-            click.echo(describe_plan(run, trial, chromosomes=groups, **plan))
+            click.echo(describe_plan(run, trial, chromosomes=groups, workers=_workers(options), **plan))
             return
-        result = _evolve(run, trial, groups, options, kept)
+        result = _evolve(run, trial, groups, options, kept, Path(folder))
         with kept.named(result.evaluations):
             table = _table(run, result, kept)
             write_merge(run, result, table, options, config)
@@ -88,7 +90,7 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any], config: str) -> No
 
 
 def _evolve(
-    run: MergeRun, trial: Trial, groups: Chromosomes | None, options: dict[str, Any], kept: MergeStore
+    run: MergeRun, trial: Trial, groups: Chromosomes | None, options: dict[str, Any], kept: MergeStore, spare: Path
 ) -> Result:
     """Run the evolution, or what is left of it."""
     seeds = run.seeds
@@ -98,20 +100,28 @@ def _evolve(
     by_case = options["reject_early"]
     if by_case and (why := run.training.why_not_by_case):
         raise ValueError(f"--reject-early needs tasks that can look at some cases without the others, but {why}.")
+    devices = options["devices"].split(",") if options["devices"] else [find_device(options["device"])]
+    count = _workers(options)
     evolution = run.evolution(
         chromosomes=groups,
+        scorer=WorkerScorer(MergeFactory(seeds, options, spare)) if count else None,
         population_size=options["population"],
         **{name: options[name] for name in _SETTINGS},
     )
     kept.begin(evolution, run, trial.scores)
+    how = {"store": kept.store, "reject_early": by_case, "progress": not options["quiet"]}
     try:
-        result = evolution.run(
-            total=options["evaluations"], store=kept.store, reject_early=by_case, progress=not options["quiet"]
-        )
+        with workers(run, count, devices) if count else nullcontext({}) as more:
+            result = evolution.run(total=options["evaluations"], **how, **more)
     except (ValueError, OSError, StoreError) as error:
         raise ValueError(f"{error} Nothing was written; {evolution.evaluations} evaluations are in {kept.path}: the "
                          "same command goes on from them.") from error  # fmt: skip
     return result
+
+
+def _workers(options: dict[str, Any]) -> int:
+    """How many workers there are; 0 where this process scores."""
+    return options["workers"] or (len(options["devices"].split(",")) if options["devices"] else 0)
 
 
 def _table(run: MergeRun, result: Result, kept: MergeStore) -> dict[str, dict[str, float]]:
@@ -141,6 +151,11 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     if options["reject_early"] and options["population"] < len(models):
         raise click.UsageError(f"--reject-early needs a --population of at least {len(models)}, the number of models, "
                                "which are scored in full.")
+    if options["reject_early"] and (options["workers"] or options["devices"]):
+        raise click.UsageError("--reject-early cannot have --workers or --devices: who is certain to leave depends on "
+                               "the members of the moment.")
+    for name in (options["devices"] or "cpu").split(","):
+        find_device(name, "--devices")
     try:
         parse_size(options["shard_size"])
     except ValueError:

@@ -76,6 +76,10 @@ _SEARCH = [
 _MODELS = [
     click.option("--device", default="auto", help="The device for scoring: cpu, cuda, cuda:1, ...; auto is cuda if "
                  "there is one."),
+    click.option("--workers", type=click.IntRange(min=1), help="Score so many merges at a time, each worker with a "
+                 "model of its own in memory. [default: as many as --devices, or none: in this process]"),
+    click.option("--devices", metavar="NAME,NAME", help="The devices of the workers, in turn, such as cuda:0,cuda:1. "
+                 "[default: --device]"),
     click.option("--score-dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The dtype of the model "
                  "in memory, for scoring alone. [default: that of the files]"),
     click.option("--component", help="The part of a diffusers pipeline to merge. [default: unet or transformer]"),

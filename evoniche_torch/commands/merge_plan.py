@@ -19,6 +19,7 @@ def describe_plan(
     population: int,
     split_point: bool = True,
     dtype: str | None = None,
+    workers: int = 0,
 ) -> str:
     """Describe a merge as text: its models, cases, memory, disk space and time.
 
@@ -31,6 +32,7 @@ def describe_plan(
         population: How many members live.
         split_point: Whether crossover has a split point.
         dtype: The dtype of the merged model; that of the first seed when None.
+        workers: How many score at a time, each with a model in memory; 0 where this process scores.
     """
     index, seeds = run.seeds.index, run.seeds
     count = 1 if chromosomes is None else chromosomes.count
@@ -45,6 +47,7 @@ def describe_plan(
     bred = evaluations - seeds.count - random
     model = sum(tensor.numel() * tensor.element_size() for tensor in run.model.module.state_dict().values())
     each = trial.loading + trial.scoring
+    in_each = f" in each of {workers} workers" if workers else ""
     lines = [
         ("models", ", ".join(seeds.labels) + (f"; task vectors over {seeds.base_label}" if seeds.base_label else "")),
         ("parameters", f"{index.size:,} in {len(index.merged)} tensors ({len(index.copied)} others are copied)"),
@@ -52,10 +55,10 @@ def describe_plan(
         ("cases", ", ".join(f"{name} {part.stop - part.start}" for name, part in run.training.slices.items())),
         ("evaluations", f"{evaluations}: {seeds.count} seeds, {random} random merges, {bred} by M2N2"),
         ("segments", f"at most {segments:,} in a recipe"),
-        ("memory", f"{_size(model)} the model, at most {_size(recipes)} the recipes of {population} members"),
+        ("memory", f"{_size(model)} the model{in_each}, at most {_size(recipes)} the recipes of {population} members"),
         ("disk", f"{_size(disk)} the merged model"),
         ("time", f"{each:.2g} s an evaluation ({trial.loading:.2g} s loading, {trial.scoring:.2g} s scoring), "
-                 f"{_duration(each * evaluations)} in all"),
+                 f"{_duration(each * evaluations / max(1, workers))} in all"),
     ]  # fmt: skip
     return "\n".join(f"{name:>12}  {text}" for name, text in lines)
 

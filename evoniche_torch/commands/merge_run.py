@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoniche import CaseScorer, Chromosomes, Evolution, Recipe, Recipes, _log, merge
+from evoniche import CaseScorer, Chromosomes, Evolution, Recipe, Recipes, Scorer, _log, merge
 from evoniche.batches import Batch
 from evoniche_torch.models import CheckpointSeeds, PretrainedModel, load_into
 from evoniche_torch.scorers import CheckpointCaseScorer, MultiTaskScorer
@@ -60,17 +60,16 @@ class MergeRun:
             self._evaluate(self.held_out)
         return Trial(scores, loaded - start, scored - loaded)
 
-    def evolution(self, *, chromosomes: Chromosomes | None, **settings: Any) -> Evolution:
+    def evolution(
+        self, *, chromosomes: Chromosomes | None, scorer: Scorer | None = None, **settings: Any
+    ) -> Evolution:
         """Set up the evolution of the paper for large models, once there was a trial.
 
         Args:
+            scorer: The scorer of recipes, if they are not scored here.
             chromosomes: Groups of parameters with a ratio and a split point of their own; all in one when None.
             **settings: More arguments of `evoniche.merge`.
         """
-
-        def evaluate(_: Any, cases: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
-            return self._evaluate(self.training, cases)
-
         importance = self.training.importance
         settings |= {"chromosomes": chromosomes, "importance": importance}
         first = merge(self.seeds, **settings).ask(self.seeds.count + settings["warmup"]).genomes
@@ -78,8 +77,12 @@ class MergeRun:
         about = {
             "models": self._models(), "tasks": self.training.identity, "first": _digest_of(first), "dtype": dtype
         }  # fmt: skip
-        scorer = CheckpointCaseScorer(self.model.module, self.seeds, evaluate, cases=len(importance))
-        return merge(self.seeds, MergeScorer(about, scorer), **settings)
+        own = CheckpointCaseScorer(self.model.module, self.seeds, self.evaluate, cases=len(importance))
+        return merge(self.seeds, MergeScorer.of(about, scorer or own), **settings)
+
+    def evaluate(self, _: Any, cases: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """Score the model in memory, whatever is in it, on the training cases of these numbers, or on all."""
+        return self._evaluate(self.training, cases)
 
     def scores(self, recipes: Recipes) -> NDArray[np.float64]:
         """Score recipes on all training cases, shape (n, cases)."""
@@ -154,21 +157,30 @@ class MergeRun:
 
 
 @final
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class MergeScorer(CaseScorer):
-    """A scorer that a store knows by the models and cases that it is about."""
+    """A scorer that a store knows by the models and cases that it is about, wherever these are scored."""
 
     about: Mapping[str, Any]
-    scorer: CheckpointCaseScorer
+    scorer: Any = attrs.field(init=False)
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any], scorer: Scorer) -> MergeScorer:
+        """Name a scorer."""
+        made = cls(about)
+        made.scorer = scorer
+        return made
 
     @property
     def cases(self) -> int:
         """How many cases there are."""
-        return self.scorer.cases
+        return int(self.scorer.cases)
 
     def score(self, genomes: Batch, cases: NDArray[np.intp] | None = None) -> NDArray[Any]:
         """Score recipes on some cases, or all, shape (n, cases)."""
-        return self.scorer.score(genomes, cases)
+        some = () if cases is None else (cases,)
+        scores: NDArray[Any] = self.scorer.score(genomes, *some)
+        return scores
 
 
 def _digest_of(recipes: Recipes) -> str:

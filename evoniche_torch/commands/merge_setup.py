@@ -18,7 +18,7 @@ from evoniche_torch.scorers import MultiTaskScorer
 __all__ = ["find_device", "load_model", "open_seeds", "read_all_tasks"]
 
 
-def find_device(name: str) -> str:
+def find_device(name: str, option: str = "--device") -> str:
     """The name of a device that can be used."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -26,7 +26,7 @@ def find_device(name: str) -> str:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = next(iter(str(error).splitlines()), "not there")
-        raise click.UsageError(f"--device {name} cannot be used: {reason}") from error
+        raise click.UsageError(f"{option} {name} cannot be used: {reason}") from error
     return name
 
 

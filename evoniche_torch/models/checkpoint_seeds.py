@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 from os import PathLike
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -97,6 +97,8 @@ class CheckpointSeeds(TensorSeeds):
             raise ValueError(f"CheckpointSeeds(models=...) must be a list of folders or files, got {models!r}.")
         self.mixed_dtypes = mixed_dtypes
         self.ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+        which = tuple(models), base, component, variant
+        self._arguments = (*which, mixed_dtypes, self.ignore, tokenizer, allow_torch_files, cache)
         self._cache = Cache(cache)
         self._progress = progress
         paths = [*models, *([] if base is None else [base])]
@@ -128,6 +130,9 @@ class CheckpointSeeds(TensorSeeds):
     def __repr__(self) -> str:
         base = "" if self.base_label is None else f", base {self.base_label}"
         return f"CheckpointSeeds({', '.join(self.labels)}{base}: {self.size:,} parameters)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_again, self._arguments  # another process opens the files itself, once
 
     def __enter__(self) -> CheckpointSeeds:
         return self
@@ -275,6 +280,25 @@ class CheckpointSeeds(TensorSeeds):
             if not square:
                 what = "zero everywhere" if self.base_label is None else f"equal to the base {self.base_label}"
                 _log.warning("{} is {}: merging it adds nothing.", label, what)
+
+
+@lru_cache(maxsize=2)
+def _opened_again(
+    models: tuple[str | PathLike[str], ...],
+    base: str | PathLike[str] | None,
+    component: str | None,
+    variant: str | None,
+    mixed_dtypes: bool,
+    ignore: tuple[str, ...],
+    tokenizer: str | int | None,
+    allow_torch_files: bool,
+    cache: Path | bool,
+) -> CheckpointSeeds:
+    """The seeds of another process, which stay open in this one."""
+    return CheckpointSeeds(
+        models, base=base, component=component, variant=variant, mixed_dtypes=mixed_dtypes, ignore=ignore,
+        tokenizer=tokenizer, allow_torch_files=allow_torch_files, cache=cache,
+    )  # fmt: skip
 
 
 def _distinct(folders: Sequence[ModelFolder]) -> list[str]:

@@ -6,11 +6,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from evoniche_baselines.problems.tiny_llm.skills import (
     ARITHMETIC,
     PROTOCOL,
+    Cases,
     Skill,
     Split,
     evaluate,
@@ -25,14 +27,19 @@ def _cases(skill: Skill) -> Split:
     return skill.split()
 
 
-def arithmetic(model: Any) -> NDArray[np.float32]:
-    """Score a model on the 200 cases of arithmetic for merging; shape (200,), 0 or 1."""
-    return evaluate(model, _cases(ARITHMETIC).scoring)
+def arithmetic(model: Any, cases: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
+    """Score a model on the 200 cases of arithmetic for merging, or on some; shape (cases,), 0 or 1."""
+    return evaluate(model, _some(ARITHMETIC, cases))
 
 
-def protocol(model: Any) -> NDArray[np.float32]:
-    """Score a model on the 200 cases of the protocol for merging; shape (200,), from 0 to 1."""
-    return evaluate(model, _cases(PROTOCOL).scoring)
+def protocol(model: Any, cases: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
+    """Score a model on the 200 cases of the protocol for merging, or on some; shape (cases,), from 0 to 1."""
+    return evaluate(model, _some(PROTOCOL, cases))
+
+
+def _some(skill: Skill, cases: NDArray[np.intp] | None) -> Cases:
+    whole = _cases(skill).scoring
+    return whole if cases is None else whole[torch.as_tensor(cases)]
 
 
 def arithmetic_held_out(model: Any) -> NDArray[np.float32]:

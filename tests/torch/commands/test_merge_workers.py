@@ -1,0 +1,90 @@
+"""Merges that are scored by several workers, each with a model of its own."""
+
+import os
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from merge_commands import recipe, run, succeeded, the_same
+
+from evoniche import Recipes, Store
+from evoniche_torch.models import CheckpointSeeds
+
+pytestmark = pytest.mark.usefixtures("no_picture")
+
+WORKERS = ("--workers", 2, "--devices", "cpu,cpu")
+TASKS = """
+import os
+import torch
+
+def layers(model):
+    with open("processes", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    if os.environ.get("WELL", str(os.getpid())) != str(os.getpid()):
+        raise RuntimeError("out of luck")
+    return [torch.exp(-30 * tensor.abs().mean()) for tensor in model.state_dict().values()]
+"""
+
+
+@pytest.fixture
+def task(place):
+    Path("own.py").write_text(TASKS)
+    return "own.py:layers"
+
+
+def test_each_worker_has_a_model_of_its_own_and_the_same_seed_gives_the_same_merge(task):
+    succeeded(run(*WORKERS, "--store", "run.db", scorer=task, evaluations=14))
+    processes = Path("processes").read_text().split()
+    assert len(processes) == 14
+    assert len(set(processes)) == 3  # this one scores the first model
+    assert Store("run.db").runs()[0]["told"] == 14
+    succeeded(run(*WORKERS, scorer=task, evaluations=14, out="again"))
+    assert the_same(recipe("out"), recipe("again"))
+
+
+def test_a_run_may_go_on_with_workers_or_without(task):
+    store = ("--store", "run.db")
+    succeeded(run(*store, scorer=task, evaluations=6, out="one"))
+    succeeded(run(*store, "--workers", 1, scorer=task, evaluations=9, out="two"))
+    succeeded(run(*store, scorer=task, evaluations=12, out="three"))
+    succeeded(run(scorer=task, evaluations=12, out="whole"))
+    assert the_same(recipe("three"), recipe("whole"))
+
+
+def test_a_scorer_that_fails_in_a_worker(task, monkeypatch):
+    monkeypatch.setenv("WELL", str(os.getpid()))
+    ended = run("--workers", 1, scorer=task)
+    assert ended.exit_code == 1
+    assert isinstance(ended.exception, SystemExit), ended.exception
+    assert "the scorer own.py:layers failed: RuntimeError: out of luck" in ended.stderr
+    assert re.search(r"1 evaluations are in \S+out\.run\.db: the same command goes on", ended.stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--devices", "cpu,nonsense"), "--devices nonsense cannot be used: "),
+        (("--workers", 2, "--reject-early"), "--reject-early cannot have --workers or --devices"),
+        (("--workers", 0), "0 is not in the range"),
+    ],
+)
+def test_what_cannot_be(options, message, task):
+    ended = run(*options, scorer=task)
+    assert ended.exit_code == 2
+    assert message in ended.stderr
+
+
+def test_a_dry_run_counts_the_models_in_memory(task):
+    assert " the model in each of 2 workers, at most" in succeeded(run(*WORKERS, "--dry-run", scorer=task)).stdout
+
+
+def test_seeds_are_opened_again_in_another_process(place):
+    with CheckpointSeeds(["a", "b"], base="base") as seeds:
+        batch = pickle.loads(pickle.dumps(Recipes.of_seeds(seeds)))
+        other = pickle.loads(pickle.dumps(seeds))
+    assert other is batch.seeds
+    assert (other.labels, other.base_label, other.index.merged) == (seeds.labels, "base", seeds.index.merged)
+    with CheckpointSeeds(["a", "b"]) as plain:
+        assert np.array_equal(other.materialise(batch[0], 0, 9), plain.materialise(batch[0], 0, 9))
