@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import traceback
-from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -111,7 +110,7 @@ def _evolve(
     kept.begin(evolution, run, trial.scores)
     how = {"store": kept.store, "reject_early": by_case, "progress": not options["quiet"]}
     try:
-        with workers(run, count, devices) if count else nullcontext({}) as more:
+        with workers(run, count, devices) as more:
             result = evolution.run(total=options["evaluations"], **how, **more)
     except (ValueError, OSError, StoreError) as error:
         raise ValueError(f"{error} Nothing was written; {evolution.evaluations} evaluations are in {kept.path}: the "

@@ -49,9 +49,12 @@ def workers(run: MergeRun, count: int, devices: list[str]) -> Iterator[dict[str,
 
     Args:
         run: The merge.
-        count: How many workers.
+        count: How many workers; with 0, this process scores.
         devices: Where their models are, in turn.
     """
+    if not count:
+        yield {}
+        return
     home = next((tensor.device for tensor in run.model.module.parameters()), torch.device("cpu"))
     run.model.whole.to("cpu")
     try:
