@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import traceback
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
-from evoniche import Chromosomes, Recipes, Result, StoreError, WorkerScorer, _log
+from evoniche import Chromosomes, Failures, Recipes, Result, StoreError, WorkerScorer, _log
 from evoniche_torch.commands.merge_config import config_text
 from evoniche_torch.commands.merge_options import SectionedCommand, merge_options
 from evoniche_torch.commands.merge_output import describe_result, write_merge
@@ -31,6 +32,8 @@ from evoniche_torch.output import (
 
 __all__ = ["merge"]
 
+_BROKEN = 5
+"""After so many merges in a row whose scoring fails, it is the scorer that is broken."""
 _SETTINGS = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "seed")
 
 
@@ -108,19 +111,33 @@ def _evolve(
         **{name: options[name] for name in _SETTINGS},
     )
     kept.begin(evolution, run, trial.scores)
-    how = {"store": kept.store, "reject_early": by_case, "progress": not options["quiet"]}
+    how = {
+        "store": kept.store,
+        "reject_early": by_case,
+        "failures": _failures(options),
+        "progress": not options["quiet"],
+    }
     try:
         with workers(run, count, devices) as more:
             result = evolution.run(total=options["evaluations"], **how, **more)
-    except (ValueError, OSError, StoreError) as error:
-        raise ValueError(f"{error} Nothing was written; {evolution.evaluations} evaluations are in {kept.path}: the "
-                         "same command goes on from them.") from error  # fmt: skip
+    except (ValueError, OSError, StoreError, BrokenExecutor) as error:
+        died = "a merge was not scored, since " if isinstance(error, BrokenExecutor) else ""
+        raise ValueError(f"{died}{error} Nothing was written; {evolution.evaluations} evaluations are in "
+                         f"{kept.path}: the same command goes on from them.") from error  # fmt: skip
     return result
 
 
 def _workers(options: dict[str, Any]) -> int:
     """How many workers there are; 0 where this process scores."""
     return options["workers"] or (len(options["devices"].split(",")) if options["devices"] else 0)
+
+
+def _failures(options: dict[str, Any]) -> Failures | None:
+    """What becomes of a merge whose scoring fails; None where nobody has asked for anything."""
+    if not (options["retries"] or options["timeout"] or options["keep_going"]):
+        return None
+    then: Any = "give up" if options["keep_going"] else "stop"
+    return Failures(options["retries"] + 1, options["timeout"], then=then, in_a_row=_BROKEN)
 
 
 def _table(run: MergeRun, result: Result, kept: MergeStore) -> dict[str, dict[str, float]]:
@@ -153,6 +170,8 @@ def _check_options(models: tuple[Path, ...], options: dict[str, Any]) -> None:
     if options["reject_early"] and (options["workers"] or options["devices"]):
         raise click.UsageError("--reject-early cannot have --workers or --devices: who is certain to leave depends on "
                                "the members of the moment.")
+    if options["timeout"] and not (options["workers"] or options["devices"]):
+        raise click.UsageError("--timeout needs --workers or --devices: a scorer in this process cannot be stopped.")
     for name in (options["devices"] or "cpu").split(","):
         find_device(name, "--devices")
     try:

@@ -69,6 +69,12 @@ _SEARCH = [
     click.option("--store", "--record", "store", type=click.Path(dir_okay=False, path_type=Path), help="The file in "
                  "which the run is kept, from which the same command goes on if it was cut off. [default: OUT.run.db, "
                  "until OUT is written]"),
+    click.option("--retries", type=click.IntRange(min=0), default=0, help="How often scoring a merge is tried again, "
+                 "if the scorer fails or its worker dies."),
+    click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", show_default="none",
+                 help="The time that scoring one merge may take, after which it has failed; needs --workers."),
+    click.option("--keep-going", is_flag=True, help="Give up a merge whose scoring has failed so often and go on with "
+                 "the others. [default: stop; the same command goes on]"),
     click.option("--accept", multiple=True, metavar="NAME", help="A difference from the run in the store that does "
                  "not matter, as the refusal names it, such as scorer; may be repeated."),
 ]  # fmt: skip

@@ -62,11 +62,53 @@ def test_a_scorer_that_fails_in_a_worker(task, monkeypatch):
     assert re.search(r"1 evaluations are in \S+out\.run\.db: the same command goes on", ended.stderr)
 
 
+MISHAPS = """
+import os
+import time
+from pathlib import Path
+import own
+
+def layers(model):
+    scores = own.layers(model)
+    if len(Path("processes").read_text().split()) == 6:
+        {mishap}
+    return scores
+"""
+
+
+@pytest.mark.parametrize(
+    ("mishap", "options"),
+    [("os._exit(1)", ()), ("time.sleep(600)", ("--timeout", 3)), ("return [0.5]", ())],
+)
+def test_a_merge_whose_scoring_fails_once_is_tried_again(mishap, options, task):
+    succeeded(run("--workers", 1, scorer=task, out="whole"))
+    Path("processes").unlink()
+    Path("mishaps.py").write_text(MISHAPS.format(mishap=mishap))
+    scorer = "mishaps.py:layers"
+    succeeded(run("--workers", 1, "--retries", 1, *options, "--store", "run.db", scorer=scorer))
+    assert the_same(recipe("out"), recipe("whole"))
+    assert len(Store("run.db").failures()["id"]) == 1
+
+
+def test_a_worker_that_dies_ends_the_merge_unless_it_goes_on(task):
+    Path("mishaps.py").write_text(MISHAPS.format(mishap="os._exit(1)"))
+    options = {"scorer": "mishaps.py:layers", "evaluations": 9}
+    ended = run("--workers", 1, "--store", "run.db", **options)
+    assert ended.exit_code == 1
+    assert isinstance(ended.exception, SystemExit), ended.exception
+    said = r"a merge was not scored, since its worker has died, EXIT\(1\)\..* 5 evaluations are in \S*run\.db: the same"
+    assert re.search(said, ended.stderr), ended.stderr
+    Path("processes").write_text("")
+    ended = succeeded(run("--workers", 1, "--store", "another.db", "--keep-going", **options))
+    assert Store("another.db").runs()[0]["told"] == 9
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--devices", "cpu,nonsense"), "--devices nonsense cannot be used: "),
         (("--workers", 2, "--reject-early"), "--reject-early cannot have --workers or --devices"),
+        (("--timeout", 5), "--timeout needs --workers or --devices"),
         (("--workers", 0), "0 is not in the range"),
     ],
 )
