@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo merge-demo test lint types contracts wheel bench bench-merge architectures rejection kills digits tiny-llm niching clean
+.PHONY: demo merge-demo test lint types contracts wheel dist oldest bench bench-merge architectures rejection kills digits tiny-llm niching clean
 
 # The main job, small: both starts of the digits experiment, M2N2 against a plain GA.
 demo: .venv/.demo
@@ -45,6 +45,21 @@ wheel: .venv/.test
 	$(PYTHON) -m venv build/smoke
 	build/smoke/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt build/wheel/*.whl
 	cd build && smoke/bin/python ../.ci/smoke.py
+
+# What goes to an index: wheel and sdist in build/dist, with metadata that it takes.
+dist:
+	rm -rf build/dist build/release
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip --disable-pip-version-check install --quiet build twine
+	build/release/bin/python -m build --outdir build/dist .
+	build/release/bin/python -m twine check --strict build/dist/*
+
+# The tests on the oldest versions that pyproject.toml states; Python 3.11, half an hour.
+oldest:
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints-oldest.txt \
+		--editable '.[all,test]'
+	build/oldest/bin/python -m pytest --quiet -W default --ignore=tests/test_typing.py tests evoniche
 
 # What docs/reliability.md publishes: runs killed a thousand times, and two thousand damaged stores; half an hour.
 kills: .venv/.test

@@ -5,6 +5,7 @@
 
 from evoniche import functional
 from evoniche._log import enable_logging
+from evoniche._versions import show_versions
 from evoniche.algorithms import ga, m2n2
 from evoniche.batches import BatchType
 from evoniche.crossovers import (
@@ -82,7 +83,7 @@ from evoniche.sharing import (
     SpeciationSharing,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AdaptiveSharing",
@@ -170,4 +171,5 @@ __all__ = [
     "ga",
     "m2n2",
     "merge",
+    "show_versions",
 ]
