@@ -5,6 +5,7 @@
 
 from evoniche import functional
 from evoniche._log import enable_logging
+from evoniche._versions import __version__ as __version__
 from evoniche._versions import show_versions
 from evoniche.algorithms import ga, m2n2
 from evoniche.batches import BatchType
@@ -82,8 +83,6 @@ from evoniche.sharing import (
     RawSharing,
     SpeciationSharing,
 )
-
-__version__ = "0.2.0"
 
 __all__ = [
     "AdaptiveSharing",

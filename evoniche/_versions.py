@@ -1,11 +1,13 @@
-"""What a report of a fault needs to say about the machine."""
+"""The version, and what a report of a fault needs to say about the machine."""
 
 from __future__ import annotations
 
 import platform
 import re
 
-__all__ = ["show_versions"]
+__all__ = ["__version__", "show_versions"]
+
+__version__ = "0.2.0"
 
 
 def show_versions() -> None:
@@ -17,8 +19,6 @@ def show_versions() -> None:
     evoniche ...
     """
     from importlib.metadata import PackageNotFoundError, requires  # slow to load, and only needed here
-
-    from evoniche import __version__
 
     try:
         named = requires("evoniche") or []
