@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo merge-demo test lint types contracts wheel dist oldest bench bench-merge architectures rejection kills digits tiny-llm niching clean
+.PHONY: demo merge-demo test lint types contracts fuzz wheel dist oldest bench bench-merge architectures rejection kills digits tiny-llm niching clean
 
 # The main job, small: both starts of the digits experiment, M2N2 against a plain GA.
 demo: .venv/.demo
@@ -65,6 +65,10 @@ oldest:
 kills: .venv/.test
 	$(BIN)/python tests/evolution/kills.py 1000
 	$(BIN)/python tests/evolution/test_store_hostile.py 2000
+
+# Damaged files of every kind that is read, also published there; five minutes.
+fuzz: .venv/.test
+	$(BIN)/python tests/fuzzing.py 6000
 
 bench: .venv/.bench
 	$(BIN)/python tests/benchmarks

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,42 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-__all__ = ["INFLATED", "read_json", "read_npz"]
+__all__ = ["INFLATED", "parse_json", "read_json", "read_npz"]
 
 INFLATED = 1 << 24
 """Bytes: what is compressed may become so large, or as large as its file."""
 _KINDS = "biufcSU"  # of dtypes: booleans, numbers, and text
+_DIGITS = 300  # of a whole number: every number of so many digits has a float
+
+
+def parse_json(data: bytes | str, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Read JSON, of which a whole number has 300 digits at most, so that a float can be made of each.
+
+    Args:
+        data: The JSON.
+        pairs: What makes an object of its keys and values; see `json.loads`.
+
+    Raises:
+        ValueError: It is no JSON, nested too deeply, or has a longer number.
+
+    >>> parse_json(b'{"a": [1, 0.5]}')
+    {'a': [1, 0.5]}
+    >>> parse_json("[" * 100_000)
+    Traceback (most recent call last):
+    ValueError: it is nested too deeply
+    """
+    try:
+        return json.loads(data, parse_int=_whole, object_pairs_hook=pairs)
+    except UnicodeDecodeError as error:  # a ValueError, whose message holds all of the data
+        raise ValueError(f"byte {error.start} is not of UTF-8") from error
+    except (RecursionError, MemoryError) as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a whole number has {len(digits):,} digits, and may have {_DIGITS}")
+    return int(digits)
 
 
 def read_json(path: Path | str, *, limit: int = 1 << 28) -> Any:
@@ -37,15 +69,15 @@ def read_json(path: Path | str, *, limit: int = 1 << 28) -> Any:
     >>> _ = file.write_text("[" * 100_000)
     >>> read_json(file)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: ...a.json is damaged (RecursionError: ...
+    ValueError: ...a.json is damaged (ValueError: it is nested too deeply).
     """
     with open(path, "rb") as file:
         data = file.read(limit + 1)
     try:
         if len(data) > limit:
             raise ValueError(f"it is larger than {limit:,} bytes")
-        return json.loads(data)
-    except (ValueError, RecursionError, MemoryError) as error:
+        return parse_json(data)
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({_words(error)}).") from error
 
 

@@ -168,14 +168,15 @@ def float_genomes(operator: Any, *batches: Any) -> None:
                              "mutation=...).")
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
+def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
     """An argument that must be a whole number.
 
     Raises:
-        ValueError: It is none, or less than the least.
+        ValueError: It is none, less than the least, or more than the most.
     """
-    if not is_whole(value) or value < least:
-        raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}.")
+    if not is_whole(value) or value < least or (most is not None and value > most):
+        rule = f">= {least}" if most is None else f">= {least} and <= {most:,}"
+        raise ValueError(f"{name} must be a whole number {rule}, got {value!r}.")
     return int(value)
 
 

@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -142,7 +142,7 @@ def _parse(spec: str) -> tuple[str, dict[str, Any]]:
 def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text.capitalize() if text in ("true", "false", "none") else text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # what ast says that it may raise
         return text
 
 
@@ -231,6 +231,37 @@ def _check_options(name: str, function: Callable[..., Any], options: dict[str, A
             raise ValueError(f"{name} has no option {unknown[0]!r}; it has {', '.join(names) or 'none'}.{meant}")
     if missing := [p.name for p in known if p.default is p.empty and p.name not in options]:
         raise ValueError(f"{name} needs the option {missing[0]!r}: {name}:{missing[0]}=...")
+    hints = _hints(function)
+    for key, value in options.items():
+        if key in hints and not _fits(value, hints[key]):
+            raise ValueError(f"{name}: {key} must be {_meant(hints[key])}, got {value!r}."[:300])
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    except Exception:  # names that are there for type checkers alone
+        return {}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Say whether a value is of a plain type; of any other, the function itself has to."""
+    if get_origin(hint) is Literal:
+        return any(type(value) is type(word) and value == word for word in get_args(hint))
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    if hint is float:
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # neither NaN nor infinite
+    return type(value) is hint if hint in (int, bool, str, NoneType) else True
+
+
+def _meant(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return ", ".join(map(str, get_args(hint)))
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(map(_meant, get_args(hint)))
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "none"}
+    return words.get(hint, str(hint))
 
 
 def _options_of(function: Callable[..., Any], skipped: int) -> list[inspect.Parameter]:

@@ -13,7 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from evoniche.batches import Batch
 from evoniche.roles import Crossover, Genome, Mutation, Scorer
 
-__all__ = ["NEEDS", "Descriptor", "Problem", "RealVectors"]
+__all__ = ["LARGEST", "NEEDS", "Descriptor", "Problem", "RealVectors"]
+
+LARGEST = 1_000_000
+"""The most variables, cases or members of a built-in problem: a slip of the pen must not take all memory."""
 
 NEEDS = {
     "cases": "more than one case for solutions to compete for",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoniche import _log
+from evoniche._reading import parse_json
 from evoniche.batches import Batch, take
 from evoniche.function_operators import as_scorer
 from evoniche.roles import Genome, Scorer
@@ -122,8 +124,10 @@ class RecordedScorer(Scorer):
             if whole < len(content):  # half a line, which a killed process has left
                 file.truncate(whole)
         rows = [_row(_read(line)) for line in lines]
-        self._rows = dict(row for row in rows if row is not None)
-        if bad := rows.count(None):
+        lengths = Counter(len(row[1]) for row in rows if row is not None)
+        length = max(lengths, key=lambda length: lengths[length], default=0)  # all rows have as many cases
+        self._rows = dict(row for row in rows if row is not None and len(row[1]) == length)
+        if bad := len(rows) - lengths[length]:
             _log.warning("{}: {} lines of it are damaged; their genomes will be scored again.", path, bad)
 
 
@@ -144,8 +148,8 @@ def _alone(path: Path) -> Iterator[BinaryIO]:
 def _read(line: bytes) -> dict[str, Any]:
     """A line of the file; empty where it is damaged."""
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
+        found = parse_json(line)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -155,6 +159,6 @@ def _row(entry: dict[str, Any]) -> tuple[str, NDArray[np.float64]] | None:
     try:
         scores = np.array(entry["scores"], dtype=np.float64)
         good = isinstance(entry["genome"], str) and scores.ndim == 1 and len(scores) and np.isfinite(scores).all()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):  # numpy's of arrays in arrays is one of them
         return None
     return (entry["genome"], scores) if good else None

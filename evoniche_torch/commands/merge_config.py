@@ -10,6 +10,9 @@ from typing import Any
 
 import click
 
+from evoniche._reading import parse_json
+from evoniche._text import printable
+
 __all__ = ["config_option", "config_text"]
 
 _OF_ONE_CALL = ("config", "overwrite", "dry_run", "quiet", "push_to_hub", "help")
@@ -92,11 +95,13 @@ def _value(path: Path, name: str, param: click.Parameter, value: Any) -> Any:
     if param.name in _PAIRS and isinstance(value, Mapping):
         return [f"{key}={json.dumps(inner)}" for key, inner in value.items()]
     items = value if several and isinstance(value, list) else [value]
-    if not all(isinstance(item, str | int | float | None) for item in items):
+    if not all(isinstance(item, str | int | float | None) and str(item) == printable(str(item)) for item in items):
         kind = "names and values" if param.name in _PAIRS else "a list of plain values" if several else "a plain value"
-        raise click.UsageError(f"{path}: {name} must be {kind}, got {str(value)[:60]}.")
+        raise click.UsageError(f"{path}: {name} must be {kind}, got {printable(str(value))[:60]}.")
     if isinstance(param.type, click.types.BoolParamType) and not isinstance(value, bool):
-        raise click.UsageError(f"{path}: {name} must be true or false, got {str(value)[:60]}.")
+        raise click.UsageError(f"{path}: {name} must be true or false, got {printable(str(value))[:60]}.")
+    if isinstance(value, bool) and not isinstance(param.type, click.types.BoolParamType):
+        raise click.UsageError(f"{path}: {name} must not be true or false, got {value}: put words in quotes.")
     if value is None:
         return None
     return [str(item) for item in items] if several else value if isinstance(value, bool) else str(value)
@@ -111,8 +116,8 @@ def _key(param: click.Parameter) -> str:
 def _pair(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
+        return name, parse_json(value)
+    except ValueError:
         return name, value
 
 

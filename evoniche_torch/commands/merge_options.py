@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import click
 
+from evoniche._reading import parse_json
 from evoniche_torch.commands.merge_config import config_option
 
 __all__ = ["SectionedCommand", "merge_options", "parse_pairs"]
@@ -167,7 +167,7 @@ def parse_pairs(values: tuple[str, ...], option: str, value_name: str = "VALUE")
         if not equals or not name:
             raise click.UsageError(f"{option} must be given as NAME={value_name}, got {text!r}.")
         try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
+            found[name] = parse_json(value)
+        except ValueError:
             found[name] = value
     return found

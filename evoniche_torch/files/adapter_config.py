@@ -79,7 +79,7 @@ def read_adapter_config(file: Path) -> AdapterConfig:
         raise MergeError(f"{file}: this adapter cannot be merged: {'; '.join(problems)}.")
     try:
         return AdapterConfig(
-            base_name=found.get("base_model_name_or_path") or None,
+            base_name=_text(found.get("base_model_name_or_path")),
             alpha=float(found["lora_alpha"]),
             alphas=tuple((_pattern(text), float(alpha)) for text, alpha in (found.get("alpha_pattern") or {}).items()),
             rank_stabilised=bool(found.get("use_rslora")),
@@ -88,7 +88,7 @@ def read_adapter_config(file: Path) -> AdapterConfig:
             ties=bool(found.get("ensure_weight_tying")),
             tokens=_tokens(found.get("trainable_token_indices")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, re.error) as error:
         raise MergeError(f"{file}: is damaged ({error!r}): download or save the adapter again.") from error
 
 
@@ -104,6 +104,12 @@ def _problems(found: Mapping[str, Any]) -> list[str]:
         problems.append(f"init_lora_weights is {start}, which changes the weights of the base: save it with "
                         "path_initial_model_for_weight_conversion of peft, which makes a plain LoRA of it")  # fmt: skip
     return problems
+
+
+def _text(found: Any) -> str | None:
+    if not isinstance(found, str | None):
+        raise TypeError(f"base_model_name_or_path must be text, got {found!r}"[:120])
+    return found or None
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from evoniche import _log
 from evoniche._files import sha256, write_bytes
+from evoniche._reading import parse_json
 from evoniche_torch.files.compatibility import MergeError
 
 __all__ = ["Cache", "cache_folder", "clear_cache"]
@@ -143,9 +144,9 @@ class Cache:
         if self.folder is None:
             return {}
         try:
-            found = json.loads((self.folder / _DIGESTS).read_bytes())
+            found = parse_json((self.folder / _DIGESTS).read_bytes())
             files = found["files"] if found["format"] == _FORMAT else {}
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        except (OSError, ValueError, LookupError, TypeError):
             return {}
         return files if isinstance(files, dict) else {}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from evoniche import _log
+from evoniche._reading import parse_json
 from evoniche_torch.files.tensor_index import MERGED_DTYPES, TensorInfo
 
 __all__ = [
@@ -198,7 +199,7 @@ def _tokenizers(label: str, folder: Path, other_label: str, other: Path) -> list
             continue
         try:
             differing = _contents(name, one, two)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             differing = [f"cannot be compared ({error!r})"]
         found += [f"{name} of {label} and {other_label}: {text}" for text in differing]
     return found
@@ -207,14 +208,14 @@ def _tokenizers(label: str, folder: Path, other_label: str, other: Path) -> list
 def _contents(name: str, one: bytes, two: bytes) -> list[str]:
     """Compare two files of tokenizers whose bytes differ."""
     if name == "tokenizer.json":
-        a, b = json.loads(one), json.loads(two)
+        a, b = parse_json(one), parse_json(two)
         parts = [
             _tokens("vocabulary", _vocabulary(a["model"].get("vocab", {})), _vocabulary(b["model"].get("vocab", {}))),
             _lines("merge", _merges(a["model"].get("merges", [])), _merges(b["model"].get("merges", []))),
             _tokens("added token", *({t["content"]: t["id"] for t in x.get("added_tokens", [])} for x in (a, b))),
         ]
     elif name == "vocab.json":
-        parts = [_tokens("vocabulary", json.loads(one), json.loads(two))]
+        parts = [_tokens("vocabulary", parse_json(one), parse_json(two))]
     elif name.endswith(".txt"):
         a, b = ([x for x in text.decode().splitlines() if not x.startswith("#version")] for text in (one, two))
         parts = [_lines("line", a, b)]

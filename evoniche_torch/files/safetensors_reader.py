@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 import os
 import weakref
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import attrs
 import torch
 from safetensors import SafetensorError, safe_open
 
+from evoniche._reading import parse_json as read
 from evoniche_torch.files.compatibility import MergeError
 from evoniche_torch.files.tensor_index import TensorInfo
 
@@ -110,8 +110,8 @@ def parse_json(data: bytes, path: Path) -> dict[str, Any]:
         return found
 
     try:
-        found = json.loads(data, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
+        found = read(data, pairs=unique)
+    except ValueError as error:
         raise MergeError(f"{path}: is damaged ({error}): download or save it again.") from error
     if not isinstance(found, dict):
         raise MergeError(f"{path}: must hold a JSON object, got {type(found).__name__}.")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import io
 import pickle
+import pickletools
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import IO, Any, final
 
 import torch
 
@@ -19,6 +21,8 @@ from evoniche_torch.files.tensor_index import TensorInfo
 __all__ = ["TorchWeights"]
 
 _UNSAFE = re.compile(r"GLOBAL ([\w.]+)")
+_PICKLES = 5  # that a file of the old format begins with, before the numbers
+_LONGEST = 1000  # bytes in the name of a class
 _NESTED = "state_dict"  # where training libraries keep the weights in a checkpoint
 
 
@@ -70,15 +74,36 @@ def _load(path: Path) -> Mapping[str, torch.Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old formats; what matters is an error
+            _check_names(path)
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise MergeError(f"{path}: {_reason(str(error))}") from error
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except Exception as error:  # torch, pickle and zipfile raise a dozen kinds for bytes that they did not write
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise MergeError(f"{path}: is truncated or damaged ({first}): download or save it again.") from error
     if isinstance(found, Mapping) and isinstance(found.get(_NESTED), Mapping):
         found = found[_NESTED]
     return _checked(path, found)
+
+
+def _check_names(path: Path) -> None:
+    """Refuse names of classes that are longer than any: torch takes a time that grows with their square to quote one.
+
+    Raises:
+        ValueError: There is one.
+    """
+    streams: list[IO[bytes]]
+    with path.open("rb") as file:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                streams = [io.BytesIO(archive.read(name)) for name in archive.namelist() if name.endswith("/data.pkl")]
+        else:
+            file.seek(0)
+            streams = [file] * _PICKLES
+        for stream in streams:
+            for code, argument, _ in pickletools.genops(stream):
+                if code.name == "GLOBAL" and len(str(argument)) > _LONGEST:
+                    raise ValueError("a class has a longer name than any has")
 
 
 def _reason(message: str) -> str:

@@ -232,7 +232,7 @@ def read_recipe(path: str | PathLike[str]) -> RecipeFile:
         data = path.read_bytes()
         table = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
         found = {key: msgspec.json.decode(table.get(key, b"null")) for key in ("format", "version")}
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no recipe.json: {error}.") from None
     if found["format"] != "evoniche recipe":
         raise ValueError(f"{path} is no recipe.json of evoniche: its \"format\" must be 'evoniche recipe'.")

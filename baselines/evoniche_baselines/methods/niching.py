@@ -50,8 +50,9 @@ from evoniche import (
     UniformMateSelector,
     UniformSelector,
 )
+from evoniche._validators import whole_number
 from evoniche_baselines.method import method
-from evoniche_baselines.problem import Problem
+from evoniche_baselines.problem import LARGEST, Problem
 
 Rule = Literal["roulette", "tournament"]
 Variation = Literal["own", "slerp"] | None
@@ -188,6 +189,8 @@ def antigen(
     With a `sample_size` as large as the population, the winner takes all. `draws` is the number of samples; see
     `AntigenSharing`.
     """
+    if draws is not None:
+        whole_number("draws", draws, 1, LARGEST)
     return _generations(problem, seed, sharing=AntigenSharing(sample_size, draws), selector=_selector(selector))
 
 

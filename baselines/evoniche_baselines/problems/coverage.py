@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, eye_array, hstack
 from evoniche import CaseScorer, Crossover, Genome, Mutation
 from evoniche._validators import whole, whole_number
 from evoniche.randomness import generator
-from evoniche_baselines.problem import Problem
+from evoniche_baselines.problem import LARGEST, Problem
 
 __all__ = ["CoverageScorer", "ExchangeMutation", "SubsetCrossover", "SubsetGenome", "best_coverage", "coverage"]
 
@@ -47,6 +47,7 @@ def coverage(
     """
     whole_number("sites", sites, 2)
     whole_number("customers", customers, 1)
+    whole_number("sites times customers", sites * customers, 1, LARGEST)
     if whole_number("chosen", chosen, 1) >= sites:
         raise ValueError(f"chosen must be less than the {sites} sites, got {chosen}.")
     if not 0 < radius < np.inf:

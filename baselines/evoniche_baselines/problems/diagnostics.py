@@ -14,7 +14,7 @@ from evoniche import Genome, Mutation, Scorer
 from evoniche._validators import one_of, probability, whole_number
 from evoniche.genomes import RealGenome
 from evoniche.mutations import GaussianMutation
-from evoniche_baselines.problem import Problem, RealVectors
+from evoniche_baselines.problem import LARGEST, Problem, RealVectors
 
 __all__ = ["KINDS", "PEAKS", "SATISFIED", "DiagnosticScorer", "ReboundMutation", "cross_valleys", "diagnostics"]
 
@@ -63,10 +63,10 @@ def diagnostics(
     return Problem(
         name=f"diagnostics ({kind}{' with valleys' if valleys else ''}, {traits} traits)",
         scorer=DiagnosticScorer(kind, valleys),
-        genome=LowGenome(whole_number("traits", traits, 1)),
+        genome=LowGenome(whole_number("traits", traits, 1, LARGEST)),
         cases=traits,
         mutation=ReboundMutation(_MUTATIONS / traits if rate is None else rate),
-        population_size=whole_number("population", population, 2),
+        population_size=whole_number("population", population, 2, LARGEST),
         target=None if kind == "contradictory" else SATISFIED,
         radius=HIGHEST / 10,
         vector=RealVectors(traits, partial(_start, traits), std=1.0, low=0.0, high=HIGHEST),

@@ -14,7 +14,7 @@ from evoniche._validators import whole_number
 from evoniche.crossovers import KPointCrossover, OccasionalCrossover
 from evoniche.genomes import BinaryGenome
 from evoniche.mutations import BitFlipMutation
-from evoniche_baselines.problem import Problem
+from evoniche_baselines.problem import LARGEST, Problem
 
 __all__ = ["HELD", "MatchScorer", "immune", "maximally_distant_antigens"]
 
@@ -24,6 +24,8 @@ HELD = 0.9
 Two antigens differ in half of their bits, so an antibody that matches 0.9 of one matches at most 0.6 of any other. So
 only a specialist holds an antigen; a generalist, who matches all of them a little, holds none.
 """
+
+_MOST_BITS = 1 << 13  # of which the matrix takes 64 MiB
 
 
 def immune(antigens: int = 8, bits: int = 64, antibodies: int = 100, crossover: float = 0.6) -> Problem:
@@ -59,7 +61,7 @@ def immune(antigens: int = 8, bits: int = 64, antibodies: int = 100, crossover: 
         cases=antigens,
         crossover=OccasionalCrossover(KPointCrossover(1), crossover) if crossover else None,
         mutation=BitFlipMutation(0.2 / bits),
-        population_size=whole_number("antibodies", antibodies, 2),
+        population_size=whole_number("antibodies", antibodies, 2, LARGEST),
         radius=bits / 4,
         niches=held_antigens,
         metrics={"complete matches": complete_matches},
@@ -85,11 +87,11 @@ def maximally_distant_antigens(antigens: int, bits: int) -> NDArray[np.bool_]:
     array([[1, 0, 1, 0],
            [1, 1, 0, 0]])
     """
-    if whole_number("bits", bits, 4) & (bits - 1):
+    if whole_number("bits", bits, 4, _MOST_BITS) & (bits - 1):
         raise ValueError(f"bits must be a power of 2, such as 32 or 64, for which there is the matrix, got {bits}.")
     if whole_number("antigens", antigens, 2) > bits - 1:
         raise ValueError(f"antigens must be at most {bits - 1} for {bits} bits, got {antigens}: take more bits.")
-    rows: NDArray[np.bool_] = hadamard(bits)[1 : antigens + 1] > 0
+    rows: NDArray[np.bool_] = hadamard(bits, dtype=np.int8)[1 : antigens + 1] > 0
     return rows
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evoniche import Scorer
 from evoniche._validators import whole_number
 from evoniche.genomes import BinaryGenome
-from evoniche_baselines.problem import Problem
+from evoniche_baselines.problem import LARGEST, Problem
 
 __all__ = ["TwoKindsScorer", "niches", "share_of_a"]
 
@@ -45,14 +45,15 @@ def niches(unique_a: int = 30, unique_b: int = 10, shared: int = 0, members: int
     array([[1, 1, 0, 1],
            [0, 0, 1, 1]])
     """
-    unique_a, unique_b = whole_number("unique_a", unique_a, 1), whole_number("unique_b", unique_b, 1)
-    both = f", {shared} shared" if whole_number("shared", shared, 0) else ""
+    unique_a, unique_b = (whole_number(f"unique_{kind}", number, 1, LARGEST)
+                          for kind, number in (("a", unique_a), ("b", unique_b)))
+    both = f", {shared} shared" if whole_number("shared", shared, 0, LARGEST) else ""
     return Problem(
         name=f"niches ({unique_a} and {unique_b} unique cases{both})",
         genome=BinaryGenome(1),
         scorer=TwoKindsScorer(unique_a, unique_b, shared),
         cases=unique_a + unique_b + shared,
-        population_size=whole_number("members", members, 2),
+        population_size=whole_number("members", members, 2, LARGEST),
         radius=0.5,
         niches=kinds_held,
         metrics={"share of A": share_of_a},

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evoniche._validators import whole_number
 from evoniche.randomness import generator
+from evoniche_baselines.problem import LARGEST
 from evoniche_baselines.problems.formula import Formula
 
 __all__ = ["DRAWS", "complementary", "planted", "uniform"]
@@ -19,6 +20,7 @@ __all__ = ["DRAWS", "complementary", "planted", "uniform"]
 # first, would be the first random genome.
 _FORMULA = tuple(b"max-sat formula")
 _ATTEMPTS = 1_000
+_HOPELESS = 40  # bits: one of a million times a million formulas
 
 Drawn = tuple[Formula, NDArray[np.bool_]]
 
@@ -49,7 +51,9 @@ def uniform(variables: int, ratio: float, instance: int) -> Drawn:
     (80, True)
     """
     rng, count = _checked(variables, ratio, instance)
-    for _ in range(_ATTEMPTS):
+    # A formula has 2**variables (7/8)**count solutions on average, and no more chance of one (Franco and Paull 1983).
+    hopeless = variables + count * np.log2(7 / 8) < -_HOPELESS
+    for _ in range(0 if hopeless else _ATTEMPTS):
         formula = Formula(variables, _literals(variables, count, lambda _: True, rng))
         solution = _solve(formula)
         if solution is not None:
@@ -106,10 +110,11 @@ DRAWS: dict[str, Callable[[int, float, int], Drawn]] = {
 
 def _checked(variables: int, ratio: float, instance: int) -> tuple[Generator, int]:
     """Return the generator of an instance, and the number of its clauses."""
-    whole_number("variables", variables, 3)
+    whole_number("variables", variables, 3, LARGEST)
     if not 0 < ratio < np.inf or round(ratio * variables) < 1:
         raise ValueError(f"ratio must be a number > 0 that gives a clause at least, got {ratio!r}.")
-    return generator(whole_number("instance", instance, 0), *_FORMULA), round(ratio * variables)
+    count = whole_number("ratio times variables", round(ratio * variables), 1, LARGEST)
+    return generator(whole_number("instance", instance, 0), *_FORMULA), count
 
 
 def _literals(

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoniche._reading import parse_json
+
 __all__ = ["pack", "unpack"]
 
 _DEFLATED = 1 << 24
@@ -53,7 +55,7 @@ def unpack(blob: Any) -> dict[str, NDArray[Any]]:
         kind, length = blob[:1], struct.unpack("<I", blob[1:5])[0]
         if kind not in (b"z", b"r") or length > _HEADER:
             raise ValueError("unknown beginning")
-        columns = [_column(*entry) for entry in json.loads(blob[5 : 5 + length])]
+        columns = [_column(*entry) for entry in parse_json(blob[5 : 5 + length])]
         return _split(columns, _body(kind, blob[5 + length :], sum(size for *_, size in columns)))
     except (ValueError, TypeError, OverflowError, RecursionError, struct.error, zlib.error) as error:
         raise ValueError(f"an array of it is damaged ({error})") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import attrs
 from numpy.typing import NDArray
 
 from evoniche import _log
+from evoniche._reading import parse_json
 from evoniche._validators import one_of
 from evoniche.evolution.storage.database import Database, RunRow
 from evoniche.evolution.storage.errors import StoreError
@@ -261,9 +261,9 @@ def _attached(recorder: Recorder, evolution: Any, place: tuple[Any, RunRow]) -> 
 
 def _about(database: Database, run: RunRow) -> dict[str, Any]:
     try:
-        about = json.loads(run.about)
+        about = parse_json(run.about)
         if not isinstance(about, dict):
             raise ValueError("no object")
-    except (ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise StoreError(f"{database.path}: the description of {run.name!r} is damaged: restore a copy.") from error
     return about
