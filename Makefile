@@ -64,6 +64,7 @@ oldest:
 # What docs/reliability.md publishes: runs killed a thousand times, and two thousand damaged stores; half an hour.
 kills: .venv/.test
 	$(BIN)/python tests/evolution/kills.py 1000
+	$(BIN)/python tests/evolution/worker_kills.py 200
 	$(BIN)/python tests/evolution/test_store_hostile.py 2000
 
 # Damaged files of every kind that is read, also published there; five minutes.

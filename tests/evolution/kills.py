@@ -99,12 +99,12 @@ def objects(paid: Callable[[int], None]) -> Evolution:
 CASES = {case.__name__: case for case in (binary, batches, draws, remembers, crowds, slerps, repairs, objects)}
 
 
-def go(case: str, paid: Callable[[int], None], store: Store | None, after: float = 0.0) -> str:
-    """Run to the end; what follows from all that can be seen, and from what would come next."""
+def go(case: str, paid: Callable[[int], None], store: Store | None, after: float = 0.0, **how: Any) -> str:
+    """Run to the end, as `how` says; what follows from all that can be seen, and from what would come next."""
     evolution = CASES[case](paid)
     metrics = {"fittest": lambda evolution: float(evolution.population.fitness.max())}
     callbacks = [lambda evolution: time.sleep(after)]
-    result = evolution.run(total=TOTAL, metrics=metrics, callbacks=callbacks, store=store, progress=False)
+    result = evolution.run(total=TOTAL, metrics=metrics, callbacks=callbacks, store=store, progress=False, **how)
     assert evolution.pending is None
     population, best = evolution.population, evolution.best
     assert best is not None

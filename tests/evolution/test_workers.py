@@ -155,6 +155,20 @@ def test_workers_have_one_blas_thread_each(monkeypatch):
         assert pool.submit(threads).result() == ["1", "3"]
 
 
+def test_a_worker_that_dies_idle_costs_nobody_an_attempt(tmp_path):
+    store = Store(tmp_path / "run.db")
+    with WorkerPool(1) as pool:
+        for total in (10, 20):  # the second run begins by preparing a worker that is no more
+            for _ in range(2):
+                os.kill(pool.submit(os.getpid).result(), signal.SIGKILL)
+                time.sleep(0.5)
+            evolution = make(ones)
+            evolution.run(total=total, executor=pool, failures=Failures(1), store=store, progress=False)
+            assert evolution.evaluations == total
+        assert pool.submit(os.getpid).result() > 0
+    assert not len(store.failures()["id"])
+
+
 def test_a_pool_of_the_standard_library_that_breaks_is_named_and_nothing_is_lost():
     def score(bits):
         return bits.astype(float)

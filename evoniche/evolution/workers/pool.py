@@ -122,10 +122,14 @@ class WorkerPool(Executor):
                 if not task.future.set_running_or_notify_cancel():
                     continue
                 slot = self._busy[task.future] = self._free.popleft()
-            try:
-                slot.ready(self._setup).add_done_callback(partial(self._begin, slot, task))
-            except BaseException as error:
-                self._end(task, BrokenExecutor(f"no worker can be started: {error}"))
+            self._start(slot, task)
+
+    def _start(self, slot: _Slot, task: _Task) -> None:
+        """Have the slot made ready for its task."""
+        try:
+            slot.ready(self._setup).add_done_callback(partial(self._begin, slot, task))
+        except BaseException as error:
+            self._end(task, BrokenExecutor(f"no worker can be started: {error}"))
 
     def _begin(self, slot: _Slot, task: _Task, ready: Future[Any]) -> None:
         """The slot is ready for its task."""
@@ -137,7 +141,11 @@ class WorkerPool(Executor):
             self._started[task.future] = time.monotonic()
             slot.submit(task.call).add_done_callback(partial(self._ended, slot, task))
         except BaseException as error:
-            self._end(task, error)
+            if _is_gone(error) and slot.alive and not self._closed:  # it has died idle, which is no fault of the task
+                slot.end(wait=False)
+                self._start(slot, task)
+            else:
+                self._end(task, error)
 
     def _ended(self, slot: _Slot, task: _Task, inner: Future[Any]) -> None:
         error = BrokenExecutor("its worker was ended.") if inner.cancelled() else inner.exception()
@@ -199,7 +207,13 @@ class _Slot:
             done.set_result(None)
             return done
         self._setup = setup
-        return self.submit(setup)
+        try:
+            return self.submit(setup)
+        except Exception as error:
+            if not _is_gone(error):
+                raise
+            self.end(wait=False)  # it has died idle
+            return self.submit(setup)
 
     def submit(self, call: Callable[[], Any]) -> Future[Any]:
         """Have the worker call a function."""
