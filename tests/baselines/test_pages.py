@@ -32,6 +32,11 @@ def test_a_command_can_run(page, command, tmp_path, monkeypatch):
         blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
         (tmp_path / "mine.py").write_text(next(block for block in blocks if "def ones" in block))
         monkeypatch.chdir(tmp_path)
+    if "study.toml" in command:
+        text = (ROOT / "docs" / page).read_text()
+        (tmp_path / "study.toml").write_text(text.partition("```toml\n")[2].partition("```")[0])
+        (tmp_path / "second").mkdir()  # of the other machine
+        monkeypatch.chdir(tmp_path)
     given = compare.make_context("compare", shlex.split(command, comments=True)).params
     for problem in map(find_problem, given["problems"]):
         for name in split_methods(given["methods"]):

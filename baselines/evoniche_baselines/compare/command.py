@@ -23,6 +23,7 @@ from evoniche_baselines.compare.report import iqm_with_interval, write_report
 from evoniche_baselines.compare.statistics import success, summary
 from evoniche_baselines.compare.study import Comparison
 from evoniche_baselines.compare.study import compare as run_comparison
+from evoniche_baselines.compare.study_file import from_study_file
 from evoniche_baselines.problem import NEEDS
 
 __all__ = ["compare", "split_methods"]
@@ -61,7 +62,7 @@ def _show_list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("problems", metavar="PROBLEM...", nargs=-1, required=True)
+@click.argument("problems", metavar="PROBLEM...", nargs=-1, required=True, is_eager=True, callback=from_study_file)
 @click.option(
     "--methods",
     multiple=True,
@@ -97,6 +98,10 @@ def _show_list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="Folder for tables, pictures, report.md and report.html, which are replaced, and for finished runs, which are "
     "not run again.",
 )
+@click.option(
+    "--runs-from", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+    help="The --out of the same study on another machine: its finished runs are taken over. May be repeated.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar, and nothing said before the end.")
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_show_list,
@@ -115,11 +120,13 @@ def compare(
     timeout: float | None,
     keep_going: bool,
     out: Path,
+    runs_from: tuple[Path, ...],
     quiet: bool,
 ) -> None:
     """Compare methods on problems, with statistics, pictures and a report.
 
-    A PROBLEM is a name, name:option=value,option=value, or file.py:name; so is a method. Ctrl-C keeps the runs that
+    A PROBLEM is a name, name:option=value,option=value, or file.py:name; so is a method. In place of problems a file
+    study.toml may name problems, methods and options. Ctrl-C keeps the runs that
     are finished and reports them, and the same command goes on from there. The status is 1 if a run failed.
     """
     names = split_methods(methods)
@@ -134,7 +141,7 @@ def compare(
             comparison = run_comparison(
                 problems, names, runs=runs, evaluations=evaluations, population_size=population, seed=seed, jobs=jobs,
                 retries=retries, timeout=timeout, keep_going=keep_going, folder=out / "runs", progress=not quiet,
-                announce=announce,
+                announce=announce, primary=primary, runs_from=[folder / "runs" for folder in runs_from],
             )
         except KeyboardInterrupt:
             raise _interrupted("before any run ended: nothing was written.") from None

@@ -22,7 +22,7 @@ from evoniche_baselines.method import Method
 from evoniche_baselines.parallel import advance
 from evoniche_baselines.problem import Problem
 
-__all__ = ["CodeChangedError", "Run", "Task", "run"]
+__all__ = ["CodeChangedError", "Run", "Task", "metrics_of", "run"]
 
 
 class CodeChangedError(RuntimeError):
@@ -196,6 +196,25 @@ def _run(task: Task) -> Run:
     if problem.target is not None:
         final["to_target"] = record.to_target
     return Run(over_time, {**final, "seconds": seconds}, np.array(members))
+
+
+def metrics_of(problem: Problem) -> list[str]:
+    """List the metrics that a run on the problem will have, before it runs.
+
+    The names of the problem's details are found by asking for those of a single random solution.
+
+    >>> metrics_of(find_problem("niches"))
+    ['best', 'best_member', 'mean', 'niches', 'coverage', 'entropy', 'share of A', 'seconds']
+    """
+    names = ["best", "best_member", "mean", "niches"]
+    names += ["coverage", "entropy"] if problem.cases > 1 else []
+    names += ["qd_score"] if problem.descriptor is not None else []
+    names += ["held_out"] if problem.held_out is not None else []
+    names += [*problem.metrics]
+    if problem.details is not None:
+        one = problem.genome.sample(1, rng=np.random.default_rng(0))
+        names += [*problem.details(one, read_scores(as_scorer(problem.scorer).score(one), range(1)))]
+    return list(dict.fromkeys([*names, *(["to_target"] if problem.target is not None else []), "seconds"]))
 
 
 def _both(genomes: Batch, scores: NDArray[Any]) -> tuple[Batch, NDArray[Any]]:

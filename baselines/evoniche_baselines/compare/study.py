@@ -17,7 +17,7 @@ from evoniche._text import printable
 from evoniche._validators import whole_number
 from evoniche_baselines import parallel
 from evoniche_baselines.compare.code import Code
-from evoniche_baselines.compare.runs import Run, Task, run
+from evoniche_baselines.compare.runs import Run, Task, metrics_of, run
 from evoniche_baselines.compare.store import Store
 from evoniche_baselines.method import Method
 from evoniche_baselines.parallel import Failure
@@ -86,6 +86,8 @@ def compare(
     folder: Path | str | None = None,
     progress: bool = True,
     announce: Callable[[int, int], object] | None = None,
+    primary: str = "best",
+    runs_from: Sequence[Path | str] = (),
 ) -> Comparison:
     """Run every method on every problem, each run with its own seed and the same budget.
 
@@ -109,13 +111,16 @@ def compare(
         folder: The folder where finished runs are kept. None keeps none.
         progress: Whether to show a bar on standard error.
         announce: A function `f(runs, finished)`, called once it is certain that all runs can begin.
+        primary: The metric on which the study stands; see `write_report`. It is only checked here, before the runs.
+        runs_from: More folders of finished runs, of another machine perhaps. What this comparison asks for and they
+            have is copied into `folder`.
 
     Returns:
         The tables.
 
     Raises:
-        ValueError: Nothing to run, an unknown problem or method, the same one twice, or a method that needs what a
-            problem does not offer. All of this is found before anything runs.
+        ValueError: Nothing to run, an unknown problem, method or primary metric, the same one twice, a method that
+            needs what a problem does not offer, or no folder in `runs_from`. All of this is found before anything runs.
         KeyboardInterrupt: Ctrl-C came before any run was finished.
         Exception: What the first run raised, if all failed; of a worker, a `parallel.TaskError`.
         OSError: The folder cannot be written or read.
@@ -136,10 +141,19 @@ def compare(
         for number in range(runs)
         for method in methods
     ])
+    _check_primary(primary, problems_made)
+    for place in runs_from:
+        if not Path(place).is_dir():
+            raise ValueError(f"runs_from must be folders of finished runs, and there is no folder {place}.")
     crew = _Crew(whole_number("jobs", jobs, 0), whole_number("retries", retries, 0), timeout, keep_going, progress)
     with tempfile.TemporaryDirectory() as temporary:
         store = Store(Path(temporary if folder is None else folder))
         finished = {task: known for task in tasks if (known := store.load(task)) is not None}
+        for task in tasks:
+            for other in map(Store, map(Path, runs_from)):
+                if task not in finished and (known := other.load(task)) is not None:
+                    store.save(task, known)
+                    finished[task] = known
         if announce is not None:
             announce(len(tasks), len(finished))
         outcomes = finished | dict(crew.work(tasks, finished, store))
@@ -173,6 +187,12 @@ def _checked(tasks: Sequence[Task]) -> tuple[list[Task], dict[str, Problem]]:
                 error.add_note(task.note)
                 raise
     return [attrs.evolve(task, code=code[task.problem_name, task.method_name]) for task in tasks], problems
+
+
+def _check_primary(primary: str, problems: Mapping[str, Problem]) -> None:
+    there = list(dict.fromkeys(name for problem in problems.values() for name in metrics_of(problem)))
+    if primary not in there:
+        raise ValueError(f"primary must be a metric of the problems, one of {', '.join(there)}, got {primary!r}.")
 
 
 @final
