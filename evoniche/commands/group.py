@@ -9,6 +9,7 @@ import click
 from loguru import logger
 
 from evoniche import __version__, _log
+from evoniche.commands.report import report
 from evoniche.commands.runs import runs
 
 __all__ = ["commands"]
@@ -53,4 +54,5 @@ def commands(verbose: bool) -> None:
     _log.enable_logging()
 
 
+commands.add_command(report)
 commands.add_command(runs)
