@@ -48,6 +48,7 @@ from evoniche.replacements import (
     GenerationalReplacement,
     PlusReplacement,
     RestrictedTournamentReplacement,
+    SpeciesConservingReplacement,
     WorstReplacement,
 )
 from evoniche.roles import (
@@ -154,6 +155,7 @@ __all__ = [
     "SingleScorer",
     "SlerpCrossover",
     "SpeciationSharing",
+    "SpeciesConservingReplacement",
     "SplitSlerpCrossover",
     "Store",
     "StoreError",

@@ -26,6 +26,7 @@ from evoniche.replacements import (
     DeterministicCrowdingReplacement,
     PlusReplacement,
     RestrictedTournamentReplacement,
+    SpeciesConservingReplacement,
 )
 from evoniche.selectors import ShuffleSelector
 from evoniche.testing import check_crossover, check_replacement
@@ -416,3 +417,51 @@ def test_crowding_differential_evolution_finds_five_equal_peaks():
     heights = np.sin(5 * np.pi * x) ** 6
     found = {round((place - 0.1) / 0.2) for place, height in zip(x, heights, strict=True) if height > 1 - 1e-4}
     assert found >= set(range(5))
+
+
+# Species
+
+
+def literal_conservation(members, scores, children, theirs, radius):
+    """Li et al. 2002, figures 1 and 2, individual by individual; the numbers of the seeds and children that stay."""
+    seeds = []
+    for i in sorted(range(len(members)), key=lambda i: (-scores[i], i)):
+        if all(abs(members[i] - members[j]) >= radius for j in seeds):
+            seeds.append(i)
+    place = {j: 100 + j for j in range(len(children))}
+    processed = set()
+    for i in seeds:
+        free = [j for j in place if j not in processed]
+        near = [j for j in free if abs(children[j] - members[i]) < radius]
+        if near:
+            worst = min(near, key=lambda j: theirs[j])
+            if theirs[worst] < scores[i]:
+                place[worst] = i
+        elif free:
+            worst = min(free, key=lambda j: theirs[j])
+            place[worst] = i
+        else:
+            break
+        processed.add(worst)
+    return set(place.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("radius", [0.5, 2.0, 30.0])
+def test_species_are_conserved_as_in_the_source(seed, radius):
+    rng = generator(seed)
+    places, scores, children, theirs = rng.random((4, 12)) * 10
+    population = population_of(places, scores)
+    expected = literal_conservation(places, scores, children, theirs, radius)
+    if len([i for i in expected if i < 100]) > 11:
+        pytest.skip("a place is for a child")
+    offspring = children_of([[0, 1]] * 12, children, theirs)
+    assert survivors(SpeciesConservingReplacement(LINE, radius, share=1), population, offspring) == expected
+
+
+def test_no_more_than_the_share_is_conserved():
+    places = np.arange(8.0) * 10
+    offspring = children_of([[0, 1]] * 8, places + 5, np.zeros(8))
+    kept = survivors(SpeciesConservingReplacement(LINE, 1, share=0.25), population_of(places, places), offspring)
+    assert {i for i in kept if i < 100} == {6, 7}
+    assert len(kept) == 8

@@ -5,6 +5,7 @@ from evoniche.replacements.deterministic_crowding import DeterministicCrowdingRe
 from evoniche.replacements.generational import GenerationalReplacement
 from evoniche.replacements.plus import PlusReplacement
 from evoniche.replacements.restricted_tournament import RestrictedTournamentReplacement
+from evoniche.replacements.species_conserving import SpeciesConservingReplacement
 from evoniche.replacements.worst import WorstReplacement
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "GenerationalReplacement",
     "PlusReplacement",
     "RestrictedTournamentReplacement",
+    "SpeciesConservingReplacement",
     "WorstReplacement",
 ]

@@ -69,6 +69,7 @@ from evoniche import (
     SingleScorer,
     SlerpCrossover,
     SpeciationSharing,
+    SpeciesConservingReplacement,
     SplitSlerpCrossover,
     SwapMutation,
     TournamentSelector,
@@ -305,6 +306,7 @@ REPLACEMENTS = [
     PlusReplacement(),
     RestrictedTournamentReplacement("scores"),
     RestrictedTournamentReplacement("scores", window=1),
+    SpeciesConservingReplacement("scores", radius=1),
 ]
 
 

@@ -46,6 +46,7 @@ from evoniche import (
     ShuffleSelector,
     SlerpCrossover,
     SpeciationSharing,
+    SpeciesConservingReplacement,
     TournamentSelector,
     UniformMateSelector,
     UniformSelector,
@@ -160,24 +161,45 @@ def implicit_sharing(
 
 
 @method("explicit sharing", needs=("distance",))
-def explicit_sharing(problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette") -> Evolution:
-    """Let members share their fitness with those who are near (Goldberg and Richardson 1987)."""
+def explicit_sharing(
+    problem: Problem, seed: int, *, alpha: float = 1.0, selector: Rule = "roulette", conserve: bool = False
+) -> Evolution:
+    """Let members share their fitness with those who are near (Goldberg and Richardson 1987).
+
+    The source reports how members divide among the peaks, and keeps none of them for the next generation. So they stand
+    around the peaks at the distance of a mutation; `conserve=true` keeps the best of each niche, for fine accuracies.
+    """
     sharing = ExplicitSharing(problem.genome, _radius(problem), alpha)
+    if conserve:
+        return _species(problem, seed, sharing=sharing, selector=_selector(selector))
     return _generations(problem, seed, sharing=sharing, selector=_selector(selector))
 
 
 @method("clearing", needs=("distance",))
 def clearing(problem: Problem, seed: int, *, capacity: int = 1, selector: Rule = "roulette") -> Evolution:
-    """Give fitness only to the `capacity` best of those who are near each other (Petrowski 1996)."""
+    """Give fitness only to the `capacity` best of those who are near each other (Petrowski 1996).
+
+    The winners of the niches go on to the next generation, as in the source, but not more than half of the population.
+    """
     sharing = ClearingSharing(problem.genome, _radius(problem), capacity)
-    return _generations(problem, seed, sharing=sharing, selector=_selector(selector), elites=1)
+    return _species(problem, seed, sharing=sharing, selector=_selector(selector))
 
 
 @method("speciation", needs=("distance",))
 def speciation(problem: Problem, seed: int, *, selector: Rule = "roulette") -> Evolution:
-    """Let members share their fitness with their species (Stanley and Miikkulainen 2002)."""
+    """Let members share their fitness with their species (Stanley and Miikkulainen 2002).
+
+    The champion of each species goes on to the next generation, as in the source, where the species has more than five
+    members; here it is so of all species, the best first, up to half of the population.
+    """
     sharing = SpeciationSharing(problem.genome, _radius(problem))
-    return _generations(problem, seed, sharing=sharing, selector=_selector(selector))
+    return _species(problem, seed, sharing=sharing, selector=_selector(selector))
+
+
+@method("species-conserving GA", needs=("distance",))
+def species_conserving(problem: Problem, seed: int, *, selector: Rule = "roulette") -> Evolution:
+    """Keep the best of each species, without any sharing (Li, Balazs, Parks and Clarkson 2002)."""
+    return _species(problem, seed, sharing=RawSharing(), selector=_selector(selector))
 
 
 @method("antigen sampling", needs=("cases",))
@@ -332,6 +354,19 @@ def _generations(
         mates=IndependentMateSelector(selector),
         replacement=GenerationalReplacement(elites),
         batch_size=problem.population_size - elites,
+    )
+
+
+def _species(problem: Problem, seed: int, *, sharing: Sharing, selector: Selector) -> Evolution:
+    """Replace all members by as many children, but for the best of each species."""
+    return _evolution(
+        problem,
+        seed,
+        sharing=sharing,
+        selector=selector,
+        mates=IndependentMateSelector(selector),
+        replacement=SpeciesConservingReplacement(problem.genome, _radius(problem)),
+        batch_size=problem.population_size,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.crossover import Crossover
+from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.mutation import Mutation
 from pymoo.core.population import Population
@@ -26,7 +27,8 @@ from evoniche_baselines.problem import Problem
 def pymoo_ga(problem: Problem, seed: int) -> _PymooGa:
     """Run the `GA` of pymoo with its defaults: binary tournaments, and the best of parents and children survive.
 
-    It uses the problem's own crossover and mutation. It does not look for duplicates, because genomes may be anything.
+    It uses the problem's own crossover and mutation. Children that equal a member or another child are made anew, as by
+    default in pymoo.
     """
     return _PymooGa(problem, seed)
 
@@ -60,6 +62,21 @@ class _Mutation(Mutation):
         return objects(as_mutation(self._problem.mutation).mutate(batch, rng=random_state))[:, None]
 
 
+class _Duplicates(DuplicateElimination):
+    """Finds equal genomes, of whatever kind they are; pymoo's own looks for vectors at no distance."""
+
+    def _do(self, pop: Any, other: Any, is_duplicate: Any) -> Any:
+        known = set() if other is None else {*map(_key, other.get("X")[:, 0])}
+        for i, genome in enumerate(pop.get("X")[:, 0]):
+            is_duplicate[i] = (key := _key(genome)) in known
+            known.add(key)
+        return is_duplicate
+
+
+def _key(genome: Any) -> bytes | str:
+    return genome.tobytes() if isinstance(genome, np.ndarray) else str(genome)
+
+
 class _PymooGa:
     def __init__(self, problem: Problem, seed: int) -> None:
         self._first = first_genomes(problem, seed)
@@ -69,15 +86,21 @@ class _PymooGa:
             sampling=Population.new(X=objects(self._first)[:, None]),
             crossover=_Crossover(problem, self._first),
             mutation=_Mutation(problem, self._first),
-            eliminate_duplicates=False,
+            eliminate_duplicates=_Duplicates(),
         )
         self._algorithm.setup(self._none, seed=seed, termination=NoTermination())
 
     def ask(self) -> Batch:
-        self._asked = self._algorithm.ask()
+        # Where nothing new can be bred pymoo would end: the members are scored again, and nothing changes.
+        asked = self._algorithm.ask()
+        self._again = asked is None or not len(asked)
+        self._asked = self._algorithm.pop if self._again else asked
         return stack([*self._asked.get("X")[:, 0]], self._first)
 
     def tell(self, scores: NDArray[Any]) -> None:
+        if self._again:
+            self._algorithm.termination.force_termination = False
+            return
         worse = -scores.mean(axis=1, dtype=np.float64)[:, None]  # pymoo minimises
         Evaluator().eval(StaticProblem(self._none, F=worse), self._asked)
         self._asked.set("scores", scores)

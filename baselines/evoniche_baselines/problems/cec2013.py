@@ -44,10 +44,11 @@ ACCURACIES = ("1e-1", "1e-2", "1e-3", "1e-4", "1e-5")
 Floats = NDArray[np.float64]
 
 
-def cec2013(function: int = 1, std: float = 0.01) -> Problem:
+def cec2013(function: int = 1, step: float = 0.1) -> Problem:
     """Make the problem to find all of the global optima of a function.
 
-    It has one case, with the score (f - lower) / (height - lower); a distance with the suite's radius rho; real
+    It has one case, with the score (f - lower) / (height - lower); a distance with a radius of niches, half of the
+    least distance of two optima (F3: as F2), which methods with a radius take for known; real
     vectors; and a descriptor, the place in a grid over the first two coordinates (or the only one). Crossover is
     uniform, so in one dimension a child is a copy of one parent, and only mutation finds new points. The metrics are
     the suite's peak ratio and success rate of the members alive at each accuracy; niches are the optima found at
@@ -55,11 +56,11 @@ def cec2013(function: int = 1, std: float = 0.01) -> Problem:
 
     Args:
         function: The number of the function, from 1 to 10.
-        std: The standard deviation of the Gaussian mutation, as a share of the width of the domain, > 0. What falls
+        step: The longest step of the mutation, as a share of the width of the domain, > 0. What falls
             outside is put on the bound, because the optima of F1 are there.
 
     Raises:
-        ValueError: There is no such function, or std is not > 0.
+        ValueError: There is no such function, or step is not > 0.
 
     >>> cec2013(function=4).name
     'cec2013 F4 (Himmelblau)'
@@ -74,8 +75,9 @@ def cec2013(function: int = 1, std: float = 0.01) -> Problem:
         scorer=HeightScorer(f),
         cases=1,
         crossover=UniformCrossover(),
-        mutation=BoundedMutation(f.low, f.high, std),
-        radius=f.radius,
+        mutation=BoundedMutation(f.low, f.high, step),
+        best_known=1.0,
+        radius=_NICHE_RADIUS[function - 1],
         descriptor=Descriptor(_position, f.low[:2], f.high[:2], cells=(100,) if f.dimensions == 1 else (32, 32)),
         vector=RealVectors(f.dimensions, f.start, std=0.2 * float(width.min()), low=f.low, high=f.high),
         niches=partial(_found, f, 1e-4),
@@ -168,29 +170,32 @@ class HeightScorer(Scorer):
 @final
 @attrs.frozen
 class BoundedMutation(Mutation):
-    """Adds N(0, (std (high - low))**2) to every gene, and puts what falls outside of the bounds onto them.
+    """Moves every gene by a step whose length is of any scale, and puts what falls outside of the bounds onto them.
+
+    A step is +-step (high - low) 2**-k with k uniform in [0, 16] (the breeder GA of Muehlenbein and Schlierkamp-Voosen
+    1993, with k continuous). Lengths are so log-uniform over five decades: long steps find peaks, and short ones climb
+    them to the suite's accuracy, where the steps of one standard deviation either find or climb.
 
     Args:
         low: The lower bound of each gene.
         high: The upper bound of each gene.
-        std: The standard deviation of the noise, as a share of the width, > 0.
+        step: The longest step, as a share of the width, > 0.
 
-    >>> mutation = BoundedMutation(low=(0.0,), high=(1.0,), std=0.1)
-    >>> mutation.mutate(np.full((3, 1), 1.0), rng=np.random.default_rng(0)).round(2)
-    array([[1.  ],
-           [0.99],
-           [1.  ]])
+    >>> mutation = BoundedMutation(low=(0.0,), high=(1.0,), step=0.1)
+    >>> mutants = mutation.mutate(np.full((1000, 1), 0.5), rng=np.random.default_rng(0))
+    >>> bool(0.4 <= mutants.min() < 0.41 and 0.59 < mutants.max() <= 0.6)
+    True
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
-    std: float = attrs.field(validator=greater_than(0))
+    step: float = attrs.field(validator=greater_than(0))
 
     def mutate(self, genomes: Batch, *, rng: Generator) -> Floats:
         """Mutate a float array of shape (n, genes)."""
         float_genomes(self, genomes)
-        noise = rng.standard_normal(genomes.shape) * (self.std * np.subtract(self.high, self.low))
-        return np.clip(genomes + noise, self.low, self.high)
+        length = self.step * np.subtract(self.high, self.low) * 2.0 ** -rng.uniform(0, 16, genomes.shape)
+        return np.clip(genomes + length * rng.choice([-1.0, 1.0], genomes.shape), self.low, self.high)
 
 
 def _found(function: NichingFunction, accuracy: float, genomes: Batch, _: NDArray[Any]) -> int:
@@ -261,3 +266,6 @@ SUITE = tuple(NichingFunction(*row) for row in (
     ("modified Rastrigin", _modified_rastrigin, (0.0,) * 2, (1.0,) * 2, 12, -2.0, -38.0, 0.01, 200_000),
 ))  # fmt: skip
 """The functions F1 to F10, in order."""
+
+_NICHE_RADIUS = (15.0, 0.1, 0.1, 1.94, 0.71, 0.44, 0.145, 0.44, 0.145, 0.125)
+"""Half of the least distance of two global optima of each function, rounded down. F3 has one, and that of F2."""
