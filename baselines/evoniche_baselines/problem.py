@@ -106,6 +106,8 @@ class Problem:
         descriptor: The behaviour descriptor, for MAP-Elites and CMA-ME.
         vector: Describes the genomes as vectors of real numbers, where they are such vectors.
         niches: A function `f(genomes, scores)` that counts the distinct niches which these solutions hold.
+        finds: A function `f(genomes, scores)` that returns the positions of one solution for each niche held.
+            With it a comparison tells `niches_found`, the niches ever found, whether or not they were held.
         metrics: More metrics of the solutions alive: name -> `f(genomes, scores)`.
         details: A function `f(genomes, scores)` that returns name -> value. It is called once, on the solutions alive
             at the end. Its values go into the tables of a comparison, and not into the pictures.
@@ -135,6 +137,7 @@ class Problem:
     descriptor: Descriptor | None = None
     vector: RealVectors | None = None
     niches: Callable[[Batch, NDArray[Any]], int] | None = None
+    finds: Callable[[Batch, NDArray[Any]], NDArray[np.intp]] | None = None
     metrics: Mapping[str, Callable[[Batch, NDArray[Any]], float]] = attrs.field(factory=dict)
     details: Callable[[Batch, NDArray[Any]], Mapping[str, float]] | None = None
     stepwise: bool = False

@@ -205,6 +205,13 @@ def test_niching_methods_hold_the_five_equal_maxima(name):
     assert result.final["peak_ratio_1e-4"] == 1
 
 
+def test_peaks_ever_found_are_told_beside_those_held():
+    result = run(Task("cec2013:function=2", "explicit-sharing", seed=0, evaluations=5_000, records=5))
+    found = result.over_time["niches_found"]
+    assert found[-1] == result.final["niches_found"] == 5 > result.final["niches"]
+    assert (np.diff(found) >= 0).all()
+
+
 def test_deterministic_crowding_may_lose_one_of_the_equal_maxima():
     """The two children of a pair are not complementary here, so both may come from one parent (Mahfoud has swaps)."""
     result = run(Task("cec2013:function=2", "deterministic-crowding", seed=0, evaluations=10_000, records=2))

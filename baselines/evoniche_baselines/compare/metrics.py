@@ -15,6 +15,7 @@ _LABELS = {
     "coverage": "coverage of the cases",
     "entropy": "entropy (bits)",
     "niches": "distinct niches held",
+    "niches_found": "distinct niches ever found",
     "qd_score": "QD score",
     "to_target": "evaluations to target",
 }

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoniche import functional
-from evoniche.batches import Batch, take
+from evoniche.batches import Batch, join, take
 from evoniche.function_operators import as_scorer
 from evoniche.scores import read_scores
 from evoniche_baselines.catalogue import find_method, find_problem
@@ -230,6 +230,7 @@ class _Record:
         self._best, self._held_out = -np.inf, np.nan
         self._genome: Batch | None = None
         self._cells: dict[int, float] = {}
+        self._finds: tuple[Batch, NDArray[np.floating]] | None = None
         self._rows: list[dict[str, float]] = []
 
     def add(self, genomes: Batch, scores: NDArray[np.floating], done: int) -> None:
@@ -245,6 +246,13 @@ class _Record:
             for cell, mean in zip(self._problem.descriptor.cell(genomes, scores), means, strict=True):
                 self._cells[cell] = max(mean, self._cells.get(cell, 0.0))
 
+        if self._problem.finds is not None:
+            known = self._finds
+            found = genomes if known is None else join(known[0], genomes)
+            of_these = scores if known is None else np.concatenate([known[1], scores])
+            chosen = self._problem.finds(found, of_these)
+            self._finds = take(found, chosen), of_these[chosen]
+
     def look(self, alive: Callable[[], tuple[Batch, NDArray[Any]]], done: int, last: bool) -> None:
         """Record the state if it is time."""
         if done < self._next and not last:
@@ -258,6 +266,8 @@ class _Record:
             "mean": float(scores.mean(dtype=np.float64)),
             "niches": self._niches(genomes, scores),
         }
+        if self._finds is not None:
+            row["niches_found"] = len(self._finds[1])
         if self._problem.cases > 1:
             row |= {what.__name__: what(scores, threshold=self._problem.threshold)
                     for what in (functional.coverage, functional.entropy)}

@@ -51,8 +51,8 @@ def cec2013(function: int = 1, step: float = 0.1) -> Problem:
     least distance of two optima (F3: as F2), which methods with a radius take for known; real
     vectors; and a descriptor, the place in a grid over the first two coordinates (or the only one). Crossover is
     uniform, so in one dimension a child is a copy of one parent, and only mutation finds new points. The metrics are
-    the suite's peak ratio and success rate of the members alive at each accuracy; niches are the optima found at
-    accuracy 1e-4.
+    the suite's peak ratio and success rate of the members alive at each accuracy; niches are the optima held at
+    accuracy 1e-4, and `niches_found` counts those ever found.
 
     Args:
         function: The number of the function, from 1 to 10.
@@ -81,6 +81,7 @@ def cec2013(function: int = 1, step: float = 0.1) -> Problem:
         descriptor=Descriptor(_position, f.low[:2], f.high[:2], cells=(100,) if f.dimensions == 1 else (32, 32)),
         vector=RealVectors(f.dimensions, f.start, std=0.2 * float(width.min()), low=f.low, high=f.high),
         niches=partial(_found, f, 1e-4),
+        finds=partial(_seeds, f, 1e-4),
         metrics={"peak_ratio_1e-4": partial(_peak_ratio, f, 1e-4)},
         details=partial(_at_each_accuracy, f),
     )
@@ -135,15 +136,20 @@ def count_optima(function: NichingFunction, points: Batch, accuracy: float) -> i
     >>> count_optima(SUITE[1], [[0.1], [0.3], [0.301], [0.45]], accuracy=0.01)  # F2: optima at 0.1, 0.3, 0.5, ...
     2
     """
+    return len(_seeds(function, accuracy, points))
+
+
+def _seeds(function: NichingFunction, accuracy: float, points: Batch, _: object = None) -> NDArray[np.intp]:
+    """Return the position of the best point of each optimum found."""
     points = np.asarray(points, dtype=np.float64)
     values = function(points)
-    order = np.argsort(-values, kind="stable")
-    left = points[order[np.abs(values[order] - function.height) <= accuracy]]
-    found = 0
-    while len(left) and found < function.optima:
-        found += 1
-        left = left[np.linalg.norm(left - left[0], axis=1) > function.radius]
-    return found
+    left = np.argsort(-values, kind="stable")
+    left = left[np.abs(values[left] - function.height) <= accuracy]
+    found: list[int] = []
+    while len(left) and len(found) < function.optima:
+        found.append(int(left[0]))
+        left = left[np.linalg.norm(points[left] - points[left[0]], axis=1) > function.radius]
+    return np.array(found, dtype=np.intp)
 
 
 @final
