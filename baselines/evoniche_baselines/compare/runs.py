@@ -209,6 +209,7 @@ def metrics_of(problem: Problem) -> list[str]:
     names = ["best", "best_member", "mean", "niches"]
     names += ["coverage", "entropy"] if problem.cases > 1 else []
     names += ["qd_score"] if problem.descriptor is not None else []
+    names += ["niches_found"] if problem.finds is not None else []
     names += ["held_out"] if problem.held_out is not None else []
     names += [*problem.metrics]
     if problem.details is not None:
