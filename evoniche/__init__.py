@@ -19,7 +19,7 @@ from evoniche.crossovers import (
     SplitSlerpCrossover,
     UniformCrossover,
 )
-from evoniche.evolution import Evolution, Failures, Result, ScorerError, Store, StoreError, WorkerPool
+from evoniche.evolution import Evolution, Failures, RayExecutor, Result, ScorerError, Store, StoreError, WorkerPool
 from evoniche.functional import Chromosomes
 from evoniche.genomes import BinaryGenome, IntegerGenome, ObjectGenome, PermutationGenome, RealGenome
 from evoniche.mates import (
@@ -135,6 +135,7 @@ __all__ = [
     "Population",
     "RankSelector",
     "RawSharing",
+    "RayExecutor",
     "RealGenome",
     "Recipe",
     "RecipeGenome",

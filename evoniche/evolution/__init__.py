@@ -4,6 +4,8 @@ from evoniche.evolution.failures import Failures, ScorerError
 from evoniche.evolution.history import History, Result
 from evoniche.evolution.loop import Evolution
 from evoniche.evolution.storage import Store, StoreError
-from evoniche.evolution.workers import WorkerPool
+from evoniche.evolution.workers import RayExecutor, WorkerPool
 
-__all__ = ["Evolution", "Failures", "History", "Result", "ScorerError", "Store", "StoreError", "WorkerPool"]
+__all__ = [
+    "Evolution", "Failures", "History", "RayExecutor", "Result", "ScorerError", "Store", "StoreError", "WorkerPool",
+]  # fmt: skip

@@ -155,9 +155,16 @@ class Remote:
         genomes = children.genomes if pairs is None else None
         call = Call(self._key, _home(), genomes, pairs, self._sendable() if sends else None)
         try:
-            return self._executor.submit(perform, call)
+            future: object = self._executor.submit(perform, call)
         except BrokenExecutor as error:
             raise self._broken(error) from error
+        if not isinstance(future, Future):  # what `concurrent.futures.wait` cannot wait for
+            kind, got = type(self._executor).__name__, type(future).__name__
+            raise TypeError(
+                f"executor={kind}(...) must give a concurrent.futures.Future for each call, its submit gave {got}. "
+                "See docs/running.md, 'Clusters'."
+            )
+        return future
 
     def read(self, future: Future[Any], children: Offspring) -> Report | None:
         """What came of it; None when the children have to be sent once more, together with the scorer."""
@@ -176,10 +183,11 @@ class Remote:
 
     def stop(self, future: Future[Any]) -> None:
         """Wait no longer for a call: end its worker if that can be done."""
-        if self._pool is not None:
-            self._pool.kill(future)
-        else:
+        kill = getattr(self._executor, "kill", None)  # WorkerPool and RayExecutor have it
+        if kill is None:
             future.cancel()
+        else:
+            kill(future)
 
     def close(self, running: list[Future[Any]]) -> None:
         """Let go of calls that are running, and of the executor if it is the run's own."""
