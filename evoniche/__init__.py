@@ -7,7 +7,7 @@ from evoniche import functional
 from evoniche._log import enable_logging
 from evoniche._versions import __version__ as __version__
 from evoniche._versions import show_versions
-from evoniche.algorithms import ga, m2n2
+from evoniche.algorithms import ga, m2n2, mosaic
 from evoniche.batches import BatchType
 from evoniche.crossovers import (
     DifferentialCrossover,
@@ -24,6 +24,7 @@ from evoniche.functional import Chromosomes
 from evoniche.genomes import BinaryGenome, IntegerGenome, ObjectGenome, PermutationGenome, RealGenome
 from evoniche.mates import (
     AttractionMateSelector,
+    CompatibleMateSelector,
     IndependentMateSelector,
     LexicaseMateSelector,
     MaxUnionMateSelector,
@@ -46,6 +47,7 @@ from evoniche.replacements import (
     CrowdingReplacement,
     DeterministicCrowdingReplacement,
     GenerationalReplacement,
+    ObservingReplacement,
     PlusReplacement,
     RestrictedTournamentReplacement,
     SpeciesConservingReplacement,
@@ -98,6 +100,7 @@ __all__ = [
     "ChainMutation",
     "Chromosomes",
     "ClearingSharing",
+    "CompatibleMateSelector",
     "Crossover",
     "CrowdingReplacement",
     "DalexSelector",
@@ -126,6 +129,7 @@ __all__ = [
     "NegativeAssortativeMateSelector",
     "NoveltySharing",
     "ObjectGenome",
+    "ObservingReplacement",
     "OccasionalCrossover",
     "Offspring",
     "OrderCrossover",
@@ -173,5 +177,6 @@ __all__ = [
     "ga",
     "m2n2",
     "merge",
+    "mosaic",
     "show_versions",
 ]

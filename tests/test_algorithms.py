@@ -18,6 +18,7 @@ from evoniche import (
     Population,
     RawSharing,
     RealGenome,
+    RecipeMutation,
     RouletteSelector,
     SlerpCrossover,
     SplitSlerpCrossover,
@@ -27,6 +28,7 @@ from evoniche import (
     WorstReplacement,
     ga,
     m2n2,
+    mosaic,
 )
 from evoniche.randomness import generator
 
@@ -258,3 +260,42 @@ def test_first_genomes_compete_by_fitness_under_generations_too():
         evolution.tell(children, children.genomes)
     best = np.sort(RealGenome(1, bounds=(0, 1)).sample(50, rng=generator(0))[:, 0])[-10:]
     np.testing.assert_allclose(np.sort(evolution.population.means), best)
+
+
+SEED_MODELS = np.random.default_rng(0).standard_normal((2, 4))
+
+
+def test_mosaic_is_m2n2_with_other_parents_and_mutation():
+    expected = parts(m2n2) | {
+        "selector": TournamentSelector(3, by="score"),
+        "mutation": RecipeMutation(SEED_MODELS, std=(0.05, 1)),
+    }
+    assert parts(mosaic, initial=SEED_MODELS) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        ({"tournament": 5}, {"selector": TournamentSelector(5, by="score")}),
+        ({"alpha": 0.5}, {"sharing": ImplicitSharing(alpha=0.5)}),
+        ({"mutation": None}, {"mutation": None}),
+        ({"mutation": GaussianMutation(0.1), "initial": None}, {"mutation": GaussianMutation(0.1)}),
+        ({"chromosomes": HALVES}, {"crossover": SplitSlerpCrossover("whole", HALVES)}),
+        ({"crossover": UniformCrossover()}, {"crossover": UniformCrossover()}),
+        ({"population_size": 7, "batch_size": 3}, {"population_size": 7, "batch_size": 3}),
+    ],
+)
+def test_each_argument_of_mosaic_changes_its_part_and_no_other(arguments, changes):
+    assert parts(mosaic, **{"initial": SEED_MODELS} | arguments) == parts(mosaic, initial=SEED_MODELS) | changes
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({}, "mutation='recipe' needs two seed models or more.*got initial=None"),
+    ({"initial": 20}, "needs two seed models or more.*got initial=20"),
+    ({"initial": SEED_MODELS[:1]}, "needs two seed models or more"),
+    ({"initial": SEED_MODELS, "mutation": "noise"}, "mutation must be 'recipe', a Mutation.*got 'noise'"),
+    ({"initial": SEED_MODELS, "tournament": 0}, r"size=...\) must be a whole number >= 1, got 0"),
+])  # fmt: skip
+def test_wrong_arguments_of_mosaic_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        mosaic(genome=RealGenome(4), **arguments)

@@ -19,8 +19,9 @@ from evoniche import (
     ga,
     m2n2,
     merge,
+    mosaic,
 )
-from evoniche.merging import gram_table
+from evoniche.merging import MOSAIC_SEGMENTS, gram_table
 from evoniche.merging.gram_table import GramTable
 from evoniche.randomness import generator
 
@@ -283,7 +284,35 @@ def test_a_merge_begins_with_the_seeds_and_random_merges_and_goes_on_as_m2n2(chr
     assert len(recipes.population) == 15
 
 
+@pytest.mark.parametrize("with_base", [False, True])
+def test_a_merge_by_mosaic_is_mosaic_over_recipes(with_base):
+    """The same run as over flat vectors, whose founders are the seeds."""
+    vectors = models(3, seed=2)
+    base = vectors[2] if with_base else np.zeros_like(vectors[2])
+    bank = ArraySeeds(list(vectors[: 3 - with_base]), base=base if with_base else None)
+
+    def score(recipes):
+        return passed(np.stack([bank.materialise(recipe) - base for recipe in recipes]))
+
+    merging = merge(bank, score, method="mosaic", warmup=20, seed=4)
+    assert merging.parts.genome.segments == MOSAIC_SEGMENTS
+    warm = merging.ask(100)
+    flat = np.stack([bank.materialise(recipe) - base for recipe in warm.genomes])
+    seeds = flat[: bank.count]
+    merging.tell(warm, passed(flat))
+    beside = mosaic(passed, initial=seeds, mutation="recipe", population_size=15, seed=4)
+    plain = mosaic(passed, initial=flat, mutation=beside.parts.mutation, population_size=15, seed=4)
+    told = plain.ask(100)
+    plain.tell(told, passed(told.genomes))
+    for evolution in (merging, plain):
+        evolution.run(120, progress=False)
+    np.testing.assert_array_equal(merging.population.ids, plain.population.ids)
+    found = np.stack([bank.materialise(recipe) - base for recipe in merging.population.genomes])
+    np.testing.assert_allclose(found, plain.population.genomes, atol=1e-10)
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
+    ({"method": "cma"}, "method must be 'm2n2' or 'mosaic', got 'cma'"),
     ({"warmup": -1}, "warmup must be a whole number >= 0, got -1"),
     ({"warmup": 1.5}, r"warmup must be a whole number >= 0, got 1\.5"),
     ({"chromosomes": Chromosomes.whole(5)}, "chromosomes must be of the seeds' 203 parameters, got 5"),

@@ -1,6 +1,7 @@
 """Mate selectors, which choose a mate for each first parent. Each stands in a file of its own."""
 
 from evoniche.mates.attraction import AttractionMateSelector
+from evoniche.mates.compatible import CompatibleMateSelector
 from evoniche.mates.independent import IndependentMateSelector
 from evoniche.mates.lexicase import LexicaseMateSelector
 from evoniche.mates.max_union import MaxUnionMateSelector
@@ -11,6 +12,7 @@ from evoniche.mates.uniform import UniformMateSelector
 
 __all__ = [
     "AttractionMateSelector",
+    "CompatibleMateSelector",
     "IndependentMateSelector",
     "LexicaseMateSelector",
     "MaxUnionMateSelector",

@@ -11,17 +11,13 @@ from numpy.typing import NDArray
 
 from evoniche._validators import at_least, check_capacity
 from evoniche.functional import Capacity
-from evoniche.mates._attracted import attracted
+from evoniche.mates._attracted import attracted, pricing_of
 from evoniche.roles import MateSelector
 
 if TYPE_CHECKING:
     from evoniche.population import Population
 
 __all__ = ["AttractionMateSelector"]
-
-
-_PRICING = ("capacity", "relative", "eps")
-"""What a sharing that prices cases as `ImplicitSharing` does has as attributes."""
 
 
 @final
@@ -62,9 +58,7 @@ class AttractionMateSelector(MateSelector):
 
     def mates(self, population: Population, first: NDArray[np.intp], *, rng: Generator) -> NDArray[np.intp]:
         """Draw the positions of the mates, shape (n,)."""
-        pricing: dict[str, Any] = {"alpha": self.alpha}
-        sharing: Any = population.sharing
-        if all(hasattr(sharing, name) for name in _PRICING):
-            pricing |= {name: getattr(sharing, name) for name in _PRICING}
-        pricing |= {name: value for name in _PRICING if (value := getattr(self, name)) is not None}
+        own = {"capacity": self.capacity, "relative": self.relative, "eps": self.eps}
+        pricing: dict[str, Any] = {"alpha": self.alpha} | pricing_of(population)
+        pricing |= {name: value for name, value in own.items() if value is not None}
         return attracted(population, first, rng=rng, **pricing)

@@ -7,7 +7,7 @@ exist only while a child is scored or written.
 """
 
 from evoniche.merging.array_seeds import ArraySeeds
-from evoniche.merging.composition import merge
+from evoniche.merging.composition import MOSAIC_SEGMENTS, merge
 from evoniche.merging.gram_table import GRAM_BLOCK, GramTable
 from evoniche.merging.recipe import Recipe, RecipeBatch
 from evoniche.merging.recipe_genome import RecipeGenome
@@ -16,6 +16,6 @@ from evoniche.merging.seed_bank import SeedBank, check_span, one_recipe
 from evoniche.merging.simplification import simplified
 
 __all__ = [
-    "GRAM_BLOCK", "ArraySeeds", "GramTable", "Recipe", "RecipeBatch", "RecipeGenome", "Recipes", "SeedBank",
-    "check_span", "merge", "one_recipe", "simplified",
+    "GRAM_BLOCK", "MOSAIC_SEGMENTS", "ArraySeeds", "GramTable", "Recipe", "RecipeBatch", "RecipeGenome", "Recipes",
+    "SeedBank", "check_span", "merge", "one_recipe", "simplified",
 ]  # fmt: skip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
 from evoniche._validators import whole_number
-from evoniche.algorithms import m2n2, slerp_crossover
+from evoniche.algorithms import m2n2, mosaic_parts, slerp_crossover
 from evoniche.evolution import Evolution
 from evoniche.evolution.parts import ScorerLike
 from evoniche.functional import Angle, Capacity, Chromosomes
@@ -15,7 +15,10 @@ from evoniche.merging.recipe import Recipe
 from evoniche.merging.recipe_genome import RecipeGenome
 from evoniche.merging.seed_bank import SeedBank
 
-__all__ = ["merge"]
+__all__ = ["MOSAIC_SEGMENTS", "merge"]
+
+MOSAIC_SEGMENTS = 256
+"""The most segments of a recipe in a merge by "mosaic"."""
 
 
 def merge(
@@ -30,6 +33,7 @@ def merge(
     alpha: float = 1.0,
     capacity: Capacity = "max",
     relative_scores: bool = False,
+    method: Literal["m2n2", "mosaic"] = "m2n2",
     population_size: int = 15,
     importance: ArrayLike | None = None,
     seed: int | None = None,
@@ -50,6 +54,8 @@ def merge(
         alpha: Intensity of the competition; 0 is none.
         capacity: What a case can give; "max" serves graded and binary scores.
         relative_scores: Compete for what a member scores above the worst on each case.
+        method: "m2n2" as published, or "mosaic": first parents with a high mean score, and mutation within the span of
+            the seeds (`evoniche.mosaic`); recipes then have at most 256 segments.
         population_size: How many members live, >= 2.
         importance: How much each case counts; all the same when None. See `Evolution`.
         seed: Fixes every random number.
@@ -67,15 +73,19 @@ def merge(
     crossover: Any = slerp_crossover("slerp", split_point, angle, chromosomes)
     if chromosomes is not None and chromosomes.size != seeds.size:
         raise ValueError(f"chromosomes must be of the seeds' {seeds.size:,} parameters, got {chromosomes.size:,}.")
+    if method not in ("m2n2", "mosaic"):
+        raise ValueError(f"method must be 'm2n2' or 'mosaic', got {method!r}.")
+    beyond: dict[str, Any] = mosaic_parts() if method == "mosaic" else {}
     return m2n2(
         scorer,
-        genome=RecipeGenome(seeds, crossover),
+        genome=RecipeGenome(seeds, crossover, segments=MOSAIC_SEGMENTS if beyond else None),
         initial=seeds.count + whole_number("warmup", warmup, 0),
         crossover=crossover,
         attraction=attraction,
         alpha=alpha,
         capacity=capacity,
         relative_scores=relative_scores,
+        **beyond,
         population_size=population_size,
         importance=importance,
         seed=seed,

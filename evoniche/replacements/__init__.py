@@ -3,6 +3,7 @@
 from evoniche.replacements.crowding import CrowdingReplacement
 from evoniche.replacements.deterministic_crowding import DeterministicCrowdingReplacement
 from evoniche.replacements.generational import GenerationalReplacement
+from evoniche.replacements.observing import ObservingReplacement
 from evoniche.replacements.plus import PlusReplacement
 from evoniche.replacements.restricted_tournament import RestrictedTournamentReplacement
 from evoniche.replacements.species_conserving import SpeciesConservingReplacement
@@ -12,6 +13,7 @@ __all__ = [
     "CrowdingReplacement",
     "DeterministicCrowdingReplacement",
     "GenerationalReplacement",
+    "ObservingReplacement",
     "PlusReplacement",
     "RestrictedTournamentReplacement",
     "SpeciesConservingReplacement",

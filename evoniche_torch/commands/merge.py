@@ -34,7 +34,7 @@ __all__ = ["merge"]
 
 _BROKEN = 5
 """After so many merges in a row whose scoring fails, it is the scorer that is broken."""
-_SETTINGS = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "seed")
+_SETTINGS = ("warmup", "split_point", "angle", "attraction", "alpha", "capacity", "relative_scores", "method", "seed")
 
 
 @click.command(cls=SectionedCommand, context_settings={"show_default": True})
@@ -77,7 +77,8 @@ def _merge(models: tuple[Path, ...], options: dict[str, Any], config: str) -> No
         run = MergeRun(seeds, model, *tasks)
         trial = run.trial()
         if kept is None:
-            plan = {name: options[name] for name in ("evaluations", "warmup", "population", "split_point", "dtype")}
+            names = ("evaluations", "warmup", "population", "split_point", "method", "dtype")
+            plan = {name: options[name] for name in names}
             click.echo(describe_plan(run, trial, chromosomes=groups, workers=_workers(options), **plan))
             return
         result = _evolve(run, trial, groups, options, kept, Path(folder))

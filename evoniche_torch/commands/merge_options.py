@@ -42,6 +42,8 @@ _TASKS = [
 ]  # fmt: skip
 
 _SEARCH = [
+    click.option("--method", type=click.Choice(["m2n2", "mosaic"]), default="m2n2", help="M2N2 as published, or with "
+                 "parents of a high mean score and mutation among recipes."),
     click.option("--evaluations", type=click.IntRange(min=2), default=1000, help="How many models are scored in all."),
     click.option("--population", type=click.IntRange(min=2), default=15, help="How many members live."),
     click.option(

@@ -122,7 +122,8 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(place, own_cache):
 
 
 DEFAULTS = {"split_point": True, "angle": "whole", "attraction": True, "alpha": 1.0, "capacity": "max",
-            "relative_scores": False, "seed": 0, "chromosomes": None, "population_size": 15, "warmup": 3}  # fmt: skip
+            "relative_scores": False, "method": "m2n2", "seed": 0, "chromosomes": None,
+            "population_size": 15, "warmup": 3}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,7 @@ DEFAULTS = {"split_point": True, "angle": "whole", "attraction": True, "alpha": 
         (("--no-attraction", "--alpha", "0"), {"attraction": False, "alpha": 0.0}),
         (("--capacity", "one"), {"capacity": "one"}),
         (("--relative-scores",), {"relative_scores": True}),
+        (("--method", "mosaic"), {"method": "mosaic"}),
         (("--seed", "5"), {"seed": 5}),
         (("--warmup", "0"), {"warmup": 0}),
         (("--population", "2"), {"population_size": 2}),
