@@ -790,7 +790,8 @@ def test_the_report_has_all_its_files(reported):
     assert {"z", "p_holm"} <= set(pd.read_csv(out / "log_rank.csv").columns)
     pictures = re.findall(r"\]\((pictures/[^)]+)\)", (out / "report.md").read_text())
     assert len(pictures) == 3 * 4 + 3 + 1  # four of each problem, ranks by three metrics, and run times
-    assert sorted(pictures) == sorted(str(path.relative_to(out)) for path in (out / "pictures").iterdir())
+    every = [picture.removesuffix(".png") + ending for picture in pictures for ending in (".png", ".pdf", ".svg")]
+    assert sorted(every) == sorted(str(path.relative_to(out)) for path in (out / "pictures").iterdir())
 
 
 def test_the_report_names_what_was_run(reported):

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from evoniche_baselines.catalogue import find_problem
 from evoniche_baselines.compare import compare
 from evoniche_baselines.compare.command import compare as command
+from evoniche_baselines.compare.latex import latex_table
 from evoniche_baselines.compare.runs import Task, metrics_of, run
 
 STUDY = """
@@ -143,3 +144,33 @@ def test_the_metrics_that_are_promised_are_those_of_a_run(spec):
     assert sorted(metrics_of(find_problem(spec))) == sorted(set(found) - {"evaluations"})
 
 
+
+
+def test_pictures_are_there_in_three_formats_without_dates_and_a_table_for_a_paper(study):
+    for out in ("one", "two"):
+        assert invoke("--out", out).exit_code == 0
+    names = {path.name for path in Path("one/pictures").iterdir()}
+    assert {name for name in names if "curves" in name} == {f"niches{more}-curves.{ending}" for more in
+                                                            ("", "_unique_a=20") for ending in ("png", "pdf", "svg")}
+    for name in (name for name in names if "scores" in name and not name.endswith(".svg")):
+        assert Path("one/pictures", name).read_bytes() == Path("two/pictures", name).read_bytes()
+    assert "\\toprule" in Path("one/table.tex").read_text()
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "bold"),
+    [
+        ("best", {"a": range(10), "b": range(1, 11), "c": range(-30, -20)}, {"a", "b"}),
+        ("best", {"a": range(10), "b": range(1, 11), "c": range(2, 12)}, set()),
+        ("to_target", {"a": range(10), "b": range(1, 11), "c": range(30, 40)}, {"a", "b"}),
+        ("best", {"a": [1.0], "b": [2.0], "c": [3.0]}, set()),
+    ],
+)
+def test_bold_in_latex_are_the_best_and_what_does_not_differ(metric, values, bold):
+    rows = [("p", name, metric, float(value)) for name, column in values.items() for value in column]
+    final = pd.DataFrame(rows, columns=["problem", "method", "metric", "value"])
+    lines = latex_table(final, metric, {"p": "P", "q": r"50\% {x}_~"}, {name: name for name in values}).splitlines()
+    rows = {line[0]: line for line in lines if line[1:4] == " & "}
+    assert {name for name, line in rows.items() if "textbf" in line} == bold
+    assert all(line.endswith(r"& -- \\") for line in rows.values())
+    assert r"50\textbackslash{}\% \{x\}\_\textasciitilde{}" in "".join(lines)

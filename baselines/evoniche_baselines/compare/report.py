@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from evoniche._files import new_file, write_text
 from evoniche._text import code, escaped, table
 from evoniche_baselines.compare import run_times, statistics
+from evoniche_baselines.compare.latex import latex_table
 from evoniche_baselines.compare.metrics import ONLY_IN_THE_END, label, main_metrics
 from evoniche_baselines.compare.page import html_page
 from evoniche_baselines.compare.preface import failed, missing, setup
@@ -20,6 +21,10 @@ from evoniche_baselines.compare.store import file_name
 from evoniche_baselines.compare.study import Comparison
 
 __all__ = ["iqm_with_interval", "write_report"]
+
+_FORMATS: dict[str, dict[str, None]] = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+"""Endings of the files of a picture, without dates: the same numbers give the same files."""
+
 
 def write_report(
     comparison: Comparison,
@@ -31,7 +36,7 @@ def write_report(
 ) -> Path:
     """Write over_time, final (Parquet and CSV), four tables of statistics, pictures/, report.md and report.html.
 
-    The tests compare each method with the first. Files of these names are replaced, and all of pictures/*.png.
+    The tests compare each method with the first. Files of these names are replaced, and all pictures in pictures/.
 
     Args:
         comparison: What `compare` returned.
@@ -50,8 +55,9 @@ def write_report(
     """
     folder = Path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    for picture in (folder / "pictures").glob("*.png"):  # of a comparison that was here before
-        picture.unlink()
+    for picture in (folder / "pictures").iterdir():
+        if picture.suffix in _FORMATS:  # of a comparison that was here before
+            picture.unlink()
     for name in ("over_time", "final"):
         rows: pd.DataFrame = getattr(comparison, name)
         _write_csv(folder / f"{name}.csv", rows)
@@ -62,6 +68,7 @@ def write_report(
     tests = statistics.claims(comparison.final, primary, first)
     _write_csv(folder / "summary.csv", summary.drop(columns="values"))
     _write_csv(folder / "tests.csv", tests)
+    write_text(folder / "table.tex", latex_table(comparison.final, primary, comparison.problems, comparison.methods))
     _write_csv(folder / "success.csv", run_times.success(comparison.final))
     _write_csv(folder / "log_rank.csv", run_times.log_rank(comparison.final, first))
     sections = [
@@ -112,8 +119,9 @@ def _for_pictures(comparison: Comparison) -> Comparison:
 
 
 def _draw(figure: Figure, path: Path) -> None:
-    with new_file(path) as file:
-        figure.savefig(file, format="png", dpi=130)
+    for ending, dates in _FORMATS.items():
+        with new_file(path.with_suffix(ending)) as file:
+            figure.savefig(file, format=ending[1:], dpi=130, metadata=dates)
 
 
 def _problem(
