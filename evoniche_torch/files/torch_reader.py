@@ -9,7 +9,8 @@ import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -100,10 +101,14 @@ def _check_names(path: Path) -> None:
         else:
             file.seek(0)
             streams = [file] * _PICKLES
-        for stream in streams:
-            for code, argument, _ in pickletools.genops(stream):
-                if code.name == "GLOBAL" and len(str(argument)) > _LONGEST:
-                    raise ValueError("a class has a longer name than any has")
+        if any(len(name) > _LONGEST for stream in streams for name in _names(stream)):
+            raise ValueError("a class has a longer name than any has")
+
+
+def _names(stream: IO[bytes]) -> Iterator[str]:
+    """The names of classes in a pickle, up to where it is none: that is torch's to refuse."""
+    with suppress(ValueError):
+        yield from (str(argument) for code, argument, _ in pickletools.genops(stream) if code.name == "GLOBAL")
 
 
 def _reason(message: str) -> str:
