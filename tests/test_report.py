@@ -128,3 +128,17 @@ def test_what_is_no_run_is_refused(tmp_path):
     broken = CliRunner().invoke(commands, ["report", str(tmp_path)])
     assert broken.exit_code == 1
     assert "x.db" in broken.output
+
+
+def test_a_report_never_takes_the_place_of_a_run(tmp_path):
+    path = tmp_path / "run.html"
+    for name in ("a", "../b"):
+        evolution().run(20, store=evoniche.Store(path, name), progress=False)
+    before = path.read_bytes()
+    ended = CliRunner().invoke(commands, ["report", str(path), "--name", "a", "--out", str(path)])
+    assert ended.exit_code == 2
+    assert "--out must be another file than the run" in ended.stderr
+    assert path.read_bytes() == before
+    for name, file in (("a", "run-a.html"), ("../b", "run-.._b.html")):
+        assert CliRunner().invoke(commands, ["report", str(path), "--name", name]).exit_code == 0
+        assert (tmp_path / file).exists()

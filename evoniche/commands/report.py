@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -16,7 +17,8 @@ __all__ = ["report"]
 @click.command()
 @click.argument("place", metavar="RUN.db", type=click.Path(exists=True, path_type=Path))
 @click.option("--name", help="Of the run.  [default: the only one, or 'main']")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The page.  [default: RUN.html]")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The page.  [default: RUN.html; "
+              "RUN-NAME.html where there are several runs]")
 def report(place: Path, name: str | None, out: Path | None) -> None:
     """Write what a run in RUN.db did as one HTML page with pictures, each with how to read it.
 
@@ -24,11 +26,15 @@ def report(place: Path, name: str | None, out: Path | None) -> None:
     """
     try:
         file = _file(place)
+        names = [row["name"] for row in Store(file).runs()]
         if name is None:
-            names = [row["name"] for row in Store(file).runs()]
             name = names[0] if len(names) == 1 else "main"
+        if out is None:
+            which = "-" + re.sub(r"[^\w.-]+", "_", name) if len(names) > 1 else ""
+            out = file.with_name(f"{file.stem}{which}.html")
+        if out.exists() and out.samefile(file):
+            raise click.UsageError(f"--out must be another file than the run, got {out}.")
         page = run_page(RunRecord.of(Store(file, name)))
-        out = file.with_suffix(".html") if out is None else out
         write_text(out, page)
     except (StoreError, OSError, ImportError) as error:
         raise click.ClickException(str(error)) from error

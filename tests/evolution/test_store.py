@@ -273,6 +273,21 @@ def test_another_run_is_refused_with_what_differs(path, parts, what):
     assert "name=" in str(refusal.value)
 
 
+def test_a_run_from_which_nothing_has_come_gives_its_place_to_the_mended_one(path):
+    def mistaken(bits):
+        raise StopError
+
+    with pytest.raises(StopError):
+        run(path, 40, scorer=mistaken)
+    with pytest.raises(StopError):
+        run(Store(path, "batches"), 40, scorer=stopping(1), batch_size=1)
+    assert_same(run(path, 40, seed=1), run(None, 40, seed=1))
+    assert Store(path).about()["seed"] == 1
+    assert [(row["name"], row["told"]) for row in Store(path).runs()] == [("main", 40), ("batches", 1)]
+    with pytest.raises(StoreError, match="scorer"):  # one score was paid for
+        run(Store(path, "batches"), 40, batch_size=1)
+
+
 def test_other_data_behind_the_same_function_are_refused(path, monkeypatch):
     run(path, 20, scorer=table_score)
     monkeypatch.setitem(globals(), "PRICES", PRICES[::-1] * 2)
@@ -318,7 +333,7 @@ def test_a_decode_that_fails_is_no_damage_of_the_file(path):
 
 def test_another_version_is_refused_and_may_be_accepted(path, monkeypatch):
     run(path, 20)
-    monkeypatch.setattr("evoniche.evolution.storage.identity._version", lambda name: "9.9")
+    monkeypatch.setattr("evoniche.evolution.storage.identity.__version__", "9.9")
     with pytest.raises(StoreError, match=r"evoniche: there .*, here '9\.9'"):
         run(path, 40)
     assert run(Store(path, accept=["evoniche"]), 40).evaluations == 40

@@ -443,3 +443,20 @@ def test_a_store_of_the_first_schema_is_read_and_goes_on(tmp_path):
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"failures": 3}, r"failures must be Failures\(\.\.\.\) or None, got 3"),
+        ({"executor": "ray"}, "executor must have the interface of concurrent.futures.Executor, got 'ray'"),
+    ],
+)
+def test_what_is_no_policy_and_no_executor_is_said(how, message):
+    with pytest.raises(ValueError, match=message):
+        make(ones).run(10, progress=False, **how)
+
+
+def test_devices_that_are_no_list_are_said():
+    with pytest.raises(ValueError, match=r"WorkerPool\(devices=\.\.\.\) must be a list of names, got None"):
+        WorkerPool(1, devices=None)

@@ -128,6 +128,23 @@ class Database:
         assert found is not None
         return found
 
+    def begun(self, run: RunRow) -> bool:
+        """Whether anything has come of the run: scores, or a child given up."""
+        query = "SELECT 1 FROM events WHERE run = ? AND kind IN ('tell', 'give up', 'arrival') LIMIT 1"
+        with named(self.path):
+            return self._connection.execute(query, (run.run,)).fetchone() is not None
+
+    def begin_anew(self, run: RunRow, about: dict[str, Any]) -> RunRow:
+        """Let another run take the place of one from which nothing has come."""
+        with self._transaction():
+            for table in ("events", "genomes"):
+                self._connection.execute(f"DELETE FROM {table} WHERE run = ?", (run.run,))
+            row = (json.dumps(about), time.time(), run.run)
+            self._connection.execute("UPDATE runs SET about = ?, started = ? WHERE run = ?", row)
+        found = self.find(run.name)
+        assert found is not None
+        return found
+
     def events(self, run: RunRow) -> Iterator[tuple[Event, dict[str, NDArray[Any]] | None]]:
         """The events of a run in their order, each with the genomes that were kept of it.
 

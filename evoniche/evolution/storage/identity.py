@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from evoniche._versions import __version__
 from evoniche.arrays import is_array_api_obj, to_numpy
 from evoniche.batches import Batch
 from evoniche.roles import Genome
@@ -40,7 +41,7 @@ def identify(evolution: Any, initial: Batch) -> dict[str, Any]:
         "population_size": evolution.population_size,
         "importance": _describe(evolution.population.importance),
         "initial": {"genomes": len(initial), "digest": None if packed is None else digest_of(packed)},
-        "evoniche": _version("evoniche"),
+        "evoniche": __version__,
         "batch_size": evolution.batch_size,
         "numpy": np.__version__,
         "python": ".".join(platform.python_version_tuple()[:2]),
@@ -197,15 +198,6 @@ def _array(value: Any) -> str:
 
 def _type(value: Any) -> str:
     return type(value).__qualname__
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version  # slow to load, and only needed here
-
-    try:
-        return version(package)
-    except PackageNotFoundError:  # run from a folder
-        return "unknown"
 
 
 def _flat(value: Any, code: bool, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -99,7 +99,7 @@ class Store:
             run, known = self._run(database, evolution)
             with only_writer(self.path, run.run, self.name):
                 if not known:
-                    self._continue(database, run, evolution)
+                    run = self._continue(database, run, evolution)
                 with _attached(Recorder(evolution, database, run, self.genomes), evolution, (self._key, run)):
                     yield
         finally:
@@ -212,12 +212,16 @@ class Store:
             )
         return run, True
 
-    def _continue(self, database: Database, run: RunRow, evolution: Any) -> None:
+    def _continue(self, database: Database, run: RunRow, evolution: Any) -> RunRow:
+        about = identify(evolution, evolution._initial)
         try:
-            refused, noted = compare(_about(database, run), identify(evolution, evolution._initial), self.accept)
+            refused, noted = compare(_about(database, run), about, self.accept)
         except (RecursionError, AttributeError, TypeError) as error:
             raise StoreError(f"{self.path}: the description of {self.name!r} is damaged: restore a copy.") from error
-        if refused:
+        if refused and not database.begun(run):  # such as the run of a script that has failed at once, and was mended
+            _log.info("{}: nothing has come of {!r}, so this run takes its place", self.path, self.name)
+            run, noted = database.begin_anew(run, about), []
+        elif refused:
             words = sorted({line.split(":")[0].split(".")[0] for line in refused})
             raise StoreError(
                 f"{self.path}: {self.name!r} is another run than this one. These differ:\n  "
@@ -231,6 +235,7 @@ class Store:
         replay(evolution, database, run)
         if evolution._books.ledger.asks:
             _log.info("{}: {!r} goes on after {} evaluations", self.path, self.name, evolution.evaluations)
+        return run
 
 
 StoreLike = Store | str | os.PathLike[str]

@@ -42,6 +42,10 @@ def dispatcher(
     Raises:
         ValueError: A number out of range, or what cannot go together.
     """
+    if failures is not None and not isinstance(failures, Failures):
+        raise ValueError(f"failures must be Failures(...) or None, got {failures!r}.")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise ValueError(f"executor must have the interface of concurrent.futures.Executor, got {executor!r}.")
     at_once = None if workers is None else whole_number("workers", workers, 1)
     if breed not in ("here", "worker"):
         raise ValueError(f"breed must be 'here' or 'worker', got {breed!r}.")

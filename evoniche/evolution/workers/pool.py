@@ -50,7 +50,7 @@ class WorkerPool(Executor):
 
     def __init__(self, count: int, *, devices: Sequence[str] = ()) -> None:
         self.count = whole_number("WorkerPool(count=...)", count, 1)
-        if isinstance(devices, str) or not all(isinstance(device, str) for device in devices):
+        if not isinstance(devices, list | tuple) or not all(isinstance(device, str) for device in devices):
             raise ValueError(f"WorkerPool(devices=...) must be a list of names, got {devices!r}.")
         places = [devices[i % len(devices)] if devices else None for i in range(self.count)]
         self._free = deque(map(_Slot, places))
