@@ -10,6 +10,7 @@ from evoniche._versions import show_versions
 from evoniche.algorithms import ga, m2n2, mosaic
 from evoniche.batches import BatchType
 from evoniche.crossovers import (
+    ComplementaryCrossover,
     DifferentialCrossover,
     KPointCrossover,
     LerpCrossover,
@@ -101,6 +102,7 @@ __all__ = [
     "Chromosomes",
     "ClearingSharing",
     "CompatibleMateSelector",
+    "ComplementaryCrossover",
     "Crossover",
     "CrowdingReplacement",
     "DalexSelector",

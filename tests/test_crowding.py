@@ -16,7 +16,13 @@ from evoniche import (
     RealGenome,
     WorstReplacement,
 )
-from evoniche.crossovers import DifferentialCrossover, LerpCrossover
+from evoniche.crossovers import (
+    ComplementaryCrossover,
+    DifferentialCrossover,
+    KPointCrossover,
+    LerpCrossover,
+    UniformCrossover,
+)
 from evoniche.mates import PairMateSelector
 from evoniche.mutations import GaussianMutation
 from evoniche.population import NOBODY
@@ -465,3 +471,17 @@ def test_no_more_than_the_share_is_conserved():
     kept = survivors(SpeciesConservingReplacement(LINE, 1, share=0.25), population_of(places, places), offspring)
     assert {i for i in kept if i < 100} == {6, 7}
     assert len(kept) == 8
+
+
+@pytest.mark.parametrize("crossover", [UniformCrossover(0.3), KPointCrossover(2)])
+@pytest.mark.parametrize("n", [1, 2, 7, 8])
+def test_complementary_children_lose_no_gene_of_their_parents(crossover, n):
+    genomes = np.arange(n * 6).reshape(n, 6)  # each gene is one of a kind
+    mates = PairMateSelector().mates(Population.of(np.ones((n, 1))), np.arange(n), rng=np.random.default_rng(0))
+    children = ComplementaryCrossover(crossover).cross(genomes, genomes[mates], rng=np.random.default_rng(1))
+    assert len(children) == n
+    for i in range(0, n - 1, 2):
+        np.testing.assert_array_equal(np.sort(children[i : i + 2], axis=0), genomes[i : i + 2])
+    if n > 2:
+        first = children[: n // 2 * 2 : 2] - genomes[: n // 2 * 2 : 2]
+        assert len({row.tobytes() for row in first}) > 1  # not all pairs are crossed at the same genes

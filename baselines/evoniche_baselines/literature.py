@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoniche import __version__
 from evoniche._files import new_file, write_json
 from evoniche_baselines.compare import Comparison, compare
 from evoniche_baselines.compare.metrics import label
@@ -75,7 +76,7 @@ class Experiment:
                 "problem": problem,
                 "method": method,
                 "evaluations": self.evaluations,
-                "versions": {name: version(name) for name in ("evoniche", "numpy", "scikit-learn")},
+                "versions": {"evoniche": __version__} | {name: version(name) for name in ("numpy", "scikit-learn")},
                 "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
                 "runs": runs,
             }

@@ -1,5 +1,6 @@
 """Crossovers, which make one child of two parents. Each stands in a file of its own."""
 
+from evoniche.crossovers.complementary import ComplementaryCrossover
 from evoniche.crossovers.differential import DifferentialCrossover
 from evoniche.crossovers.k_point import KPointCrossover
 from evoniche.crossovers.lerp import LerpCrossover
@@ -10,6 +11,7 @@ from evoniche.crossovers.split_slerp import SplitSlerpCrossover
 from evoniche.crossovers.uniform import UniformCrossover
 
 __all__ = [
+    "ComplementaryCrossover",
     "DifferentialCrossover",
     "KPointCrossover",
     "LerpCrossover",

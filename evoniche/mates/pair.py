@@ -23,8 +23,9 @@ class PairMateSelector(MateSelector):
     """Pair neighbours among the first parents: the first with the second, the third with the fourth, and so on.
 
     Each pair (a, b) has two children, one of (a, b) and one of (b, a), as in the textbook generation and in crowding
-    (Mahfoud 1992; use it with `ShuffleSelector`). The crossover draws for each child, so the two are not
-    complementary. With an odd number, the last first parent mates with any other member, or with itself if it is alone.
+    (Mahfoud 1992; use it with `ShuffleSelector`). A crossover draws for each child, so the two are complementary only
+    under `ComplementaryCrossover`. With an odd number, the last first parent mates with any other member, or with
+    itself if it is alone.
 
     >>> from evoniche import Population
     >>> PairMateSelector().mates(Population.of(np.eye(4)), np.array([3, 0, 2, 1]), rng=np.random.default_rng(0))

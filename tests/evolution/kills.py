@@ -132,6 +132,11 @@ def attempt(case: str, store: Store, wait: float, paid: Path, pace: float) -> st
             os._exit(code)
     os.close(into)
     time.sleep(wait) if wait else None
+    return end(process, out, case)
+
+
+def end(process: int, out: int, name: str) -> str | None:
+    """Kill a process that writes its digest into a pipe; the digest, or None when it had not come to that."""
     os.kill(process, signal.SIGKILL)
     digest = b""
     while part := os.read(out, 64):
@@ -139,7 +144,7 @@ def attempt(case: str, store: Store, wait: float, paid: Path, pace: float) -> st
     os.close(out)
     _, status = os.waitpid(process, 0)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit(f"{case}: a resumed run has failed.")
+        raise SystemExit(f"{name}: a resumed run has failed.")
     return digest.decode() if len(digest) == 32 else None
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kills import CASES, TOTAL, go
+from kills import CASES, TOTAL, end, go
 
 from evoniche import Failures, Store
 
@@ -89,8 +89,8 @@ class Trial:
             finally:
                 os._exit(code)
         os.close(into)
-        end = time.monotonic() + wait
-        while (left := end - time.monotonic()) > 0 and not os.waitid(
+        until = time.monotonic() + wait
+        while (left := until - time.monotonic()) > 0 and not os.waitid(
             os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT
         ):
             time.sleep(min(left, self.dice.expovariate(1.5)))
@@ -99,15 +99,7 @@ class Trial:
             if there and self.dice.random() < 0.5:
                 os.kill(self.dice.choice(there), signal.SIGKILL)
                 self.done["workers killed"] += 1
-        os.kill(process, signal.SIGKILL)
-        digest = b""
-        while part := os.read(out, 64):
-            digest += part
-        os.close(out)
-        _, status = os.waitpid(process, 0)
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-            raise SystemExit(f"{case}, {how}: a resumed run has failed.")
-        return digest.decode() if len(digest) == 32 else None
+        return end(process, out, f"{case}, {how}")
 
     def run(self) -> None:
         """One run until it has finished, and what came of it."""

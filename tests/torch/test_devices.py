@@ -8,6 +8,7 @@ from evoniche import (
     BinaryGenome,
     BitFlipMutation,
     ChainMutation,
+    ComplementaryCrossover,
     DifferentialCrossover,
     ExplicitSharing,
     GaussianMutation,
@@ -88,6 +89,7 @@ CROSSOVERS = [
     KPointCrossover(2),
     DifferentialCrossover(),
     OccasionalCrossover(UniformCrossover(), 0.5),
+    ComplementaryCrossover(UniformCrossover()),
 ]
 
 

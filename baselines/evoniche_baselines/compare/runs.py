@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from typing import Any, final
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from evoniche import functional
+from evoniche import __version__, functional
 from evoniche.batches import Batch, join, take
 from evoniche.function_operators import as_scorer
 from evoniche.scores import read_scores
@@ -82,7 +81,7 @@ class Task:
             "records": self.records,
             "options": {name: repr(value) for name, value in self.find_method().options.items()},
             "files": [digest for _, digest in (self.current_code() if self.code is None else self.code)],
-            "version": version("evoniche"),
+            "version": __version__,
         }
 
     def current_code(self) -> Code:

@@ -17,6 +17,7 @@ from evoniche import (
     AntigenSharing,
     AttractionMateSelector,
     ClearingSharing,
+    ComplementaryCrossover,
     CrowdingReplacement,
     DalexSelector,
     DeterministicCrowdingReplacement,
@@ -276,9 +277,10 @@ def crowding(problem: Problem, seed: int, *, factor: int = 3) -> Evolution:
 
 @method("deterministic crowding", needs=("distance",))
 def deterministic_crowding(problem: Problem, seed: int) -> Evolution:
-    """Let every member breed once, and a child compete with the more similar parent (Mahfoud 1992)."""
+    """Let every member breed once, and two complementary children compete with their parents (Mahfoud 1992)."""
+    crossover = None if problem.crossover is None else ComplementaryCrossover(problem.crossover)
     return _evolution(
-        problem,
+        attrs.evolve(problem, crossover=crossover),
         seed,
         sharing=RawSharing(),
         selector=ShuffleSelector(),

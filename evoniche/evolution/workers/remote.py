@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import socket
+import threading
 import uuid
 from concurrent.futures import BrokenExecutor, Executor, Future
 from functools import partial
@@ -61,6 +62,8 @@ _here: dict[str, Maker] = {}
 """Makers of this process."""
 _sent: dict[str, Maker] = {}
 """Makers that came from others."""
+_sending = threading.Lock()
+"""A worker of a cluster may have several threads."""
 
 
 def perform(call: Call) -> Any:
@@ -100,12 +103,13 @@ def _score(maker: Maker, call: Call, inside: bool, worker: str) -> Report:
 
 def introduce(key: str, maker: bytes) -> None:
     """Make a maker known to this worker; a scorer with set-up cost is set up."""
-    while len(_sent) >= _SENT:
-        _sent.pop(next(iter(_sent)))
-    _sent[key] = pickle.loads(maker)
-    scorer = _sent[key].scorer
-    if isinstance(scorer, WorkerScorer):
-        scorer.set_up()
+    made: Maker = pickle.loads(maker)
+    with _sending:
+        while len(_sent) >= _SENT:
+            _sent.pop(next(iter(_sent)))
+        _sent[key] = made
+    if isinstance(made.scorer, WorkerScorer):
+        made.scorer.set_up()
 
 
 def _maker(call: Call) -> Maker | None:
